@@ -1,0 +1,80 @@
+"""Options, profiles and fixtures that the tests and the benchmarks share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+import reference
+
+# TensorFlow's first call takes seconds, so no example has a deadline. `ci` is Hypothesis's own, derandomized.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer what a run may demand, and where the files are that the repository does not hold."""
+    group = parser.getgroup("alexnet-ref")
+    group.addoption("--require-tf", action="store_true", help="fail, rather than skip, where TensorFlow is missing")
+    group.addoption("--require-gpu", action="store_true", help="fail, rather than skip, where a GPU is missing")
+    group.addoption("--mnist", type=Path, metavar="DIR", help="folder with the four full MNIST files")
+    group.addoption("--documents", type=Path, metavar="DIR", help="folder with the two documents' texts")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run benchmarks once and untimed, unless the run is about benchmarks: so they cannot rot, and cost little."""
+    asked = any("benchmarks" in Path(argument.split("::")[0]).parts for argument in config.args)
+    if not asked and not config.option.benchmark_only and not config.option.benchmark_enable:
+        config.option.benchmark_disable = True
+    if "HYPOTHESIS_PROFILE" not in os.environ and not config.getoption("--hypothesis-profile", None):
+        hypothesis.settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs TensorFlow where there is none, or let it fail under --require-tf."""
+    if importlib.util.find_spec("tensorflow") or config.getoption("--require-tf"):
+        return
+    missing = pytest.mark.skip(reason="TensorFlow is not installed: pip install 'alexnet-ref[tensorflow]'")
+    for item in items:
+        if item.get_closest_marker("tf"):
+            item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def full_mnist(pytestconfig: pytest.Config) -> Path:
+    """Return the folder with the four full MNIST files; the test is skipped where --mnist names none."""
+    folder: Path | None = pytestconfig.getoption("--mnist")
+    if folder is None:
+        pytest.skip("needs the full MNIST: pass --mnist DIR")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def documents(pytestconfig: pytest.Config) -> Path:
+    """Return the folder with the documents' texts; the test is skipped where --documents names none."""
+    folder: Path | None = pytestconfig.getoption("--documents")
+    if folder is None:
+        pytest.skip("needs the two documents' texts: pass --documents DIR")
+    return folder
+
+
+@pytest.fixture(params=list(reference.ARCHITECTURES))
+def architecture(request: pytest.FixtureRequest) -> reference.Architecture:
+    """Return each documented architecture in turn."""
+    return reference.ARCHITECTURES[request.param]
+
+
+@pytest.fixture(scope="session")
+def gpu(pytestconfig: pytest.Config) -> Any:
+    """Return TensorFlow's first GPU; without one the test is skipped, or fails under --require-gpu."""
+    tf = pytest.importorskip("tensorflow")
+    gpus = tf.config.list_logical_devices("GPU")
+    if not gpus:
+        report = pytest.fail if pytestconfig.getoption("--require-gpu") else pytest.skip
+        report("needs a GPU: TensorFlow sees none")
+    return gpus[0]

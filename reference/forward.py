@@ -1,0 +1,181 @@
+"""The networks run in NumPy: every layer's output, or the result alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from reference import ops
+from reference.errors import InvalidInput
+from reference.layers import (
+    LRN,
+    Activation,
+    Architecture,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool,
+    ReLU,
+    Resize,
+    Softmax,
+)
+from reference.params import Params, check_params
+from reference.shapes import layer_shapes
+
+Array = NDArray[Any]
+Masks = Mapping[str, NDArray[np.bool_]]
+
+# Images that go through the network together. Few, because the rows of a convolution's matrix product take, for one image of
+# keras_sequential's conv2d, 56·56·363 numbers (9 MB in float64); the result does not depend on it.
+BLOCK = 8
+
+
+def forward(
+    architecture: Architecture,
+    params: Params,
+    x: Array,
+    dtype: DTypeLike = np.float64,
+    *,
+    masks: Masks | None = None,
+) -> dict[str, Array]:
+    """Return {layer name: NHWC or (N, features) output} in document order; the last is the result.
+
+    x: (N, *architecture.input_shape) or (N, *architecture.fed_shape), floating point, any N of at least 1. All arithmetic
+    is done in `dtype`, float64 or float32. `masks` {dropout layer: bool, shape of its output, True
+    where kept} means training; without them dropout is the identity. InvalidInput names what cannot be used: shapes, integers, non-finite values, params, masks.
+    """
+    x = as_input(architecture, x, dtype)
+    params = as_params(architecture, params, dtype)
+    shapes = layer_shapes(architecture)
+    if masks is not None:
+        check_masks(architecture, masks, len(x))
+    outputs = {name: np.empty((len(x), *shape), dtype) for name, shape in shapes.items()}
+    for block in _blocks(len(x)):
+        y = x[block]
+        for layer in architecture.layers:
+            mask = masks[layer.name][block] if masks is not None and layer.name in masks else None
+            outputs[layer.name][block] = y = apply(layer, params.get(layer.name, {}), y, mask=mask)
+    return outputs
+
+
+def predict(architecture: Architecture, params: Params, x: Array, dtype: DTypeLike = np.float64) -> Array:
+    """Return the last layer's output alone, as `forward` computes it, in memory that does not grow with the layers."""
+    x = as_input(architecture, x, dtype)
+    params = as_params(architecture, params, dtype)
+    results = []
+    for block in _blocks(len(x)):
+        y = x[block]
+        for layer in architecture.layers:
+            y = apply(layer, params.get(layer.name, {}), y)
+        results.append(y)
+    return np.concatenate(results)
+
+
+def apply(layer: Layer, params: Mapping[str, Array], x: Array, *, mask: Array | None = None) -> Array:
+    """Return one layer's output for x (N, ...): its equation, then its activation. A mask means training, for Dropout alone."""
+    match layer:
+        case Resize(height=height, width=width):
+            return ops.resize_bilinear(x, height=height, width=width)
+        case Conv(strides=strides, padding=padding, activation=activation):
+            y = ops.conv2d(x, params["kernel"], params["bias"], strides=strides, padding=padding)
+            return activate(activation, y)
+        case LRN(depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta):
+            return ops.local_response_normalization(x, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
+        case ReLU():
+            return ops.relu(x)
+        case MaxPool(pool_size=pool_size, strides=strides, padding=padding):
+            return ops.max_pool2d(x, pool_size=pool_size, strides=strides, padding=padding)
+        case Dropout(rate=rate):
+            return x if mask is None else ops.dropout(x, mask, rate=rate)
+        case Flatten():
+            return ops.flatten(x)
+        case Dense(activation=activation):
+            return activate(activation, ops.dense(x, params["kernel"], params["bias"]))
+        case Softmax():
+            return ops.softmax(x)
+        case _:
+            assert_never(layer)
+
+
+def activate(activation: Activation | None, x: Array) -> Array:
+    """Return the activation that a convolution or dense layer carries, applied to x of any shape."""
+    match activation:
+        case None:
+            return x
+        case "relu":
+            return ops.relu(x)
+        case "softmax":
+            return ops.softmax(x)
+        case _:
+            assert_never(activation)
+
+
+def draw_masks(architecture: Architecture, n: int, seed: int = 0) -> dict[str, NDArray[np.bool_]]:
+    """Draw a mask for each dropout layer and n images: every element kept with probability 1 − rate, independently."""
+    rng = np.random.default_rng(seed)
+    shapes = layer_shapes(architecture)
+    return {
+        layer.name: rng.random((n, *shapes[layer.name])) < layer.keep_prob
+        for layer in architecture.layers
+        if isinstance(layer, Dropout)
+    }
+
+
+def as_input(architecture: Architecture, x: Array, dtype: DTypeLike) -> Array:
+    """Return x as (N, H, W, C) in `dtype`, or refuse it: shape, integers, values that are not finite."""
+    where = f"input of {architecture.name!r}"
+    if dtype not in (np.float32, np.float64):
+        raise InvalidInput("dtype is not supported", where=where, expected="float64 or float32", received=str(dtype))
+    x = np.asarray(x)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise InvalidInput(
+            "images must be floating point",
+            where=where,
+            expected="values in 0 … 1",
+            received=f"dtype {x.dtype}",
+            hint="Divide by 255 first: x = images / 255",
+        )
+    if x.ndim < 1 or len(x) < 1 or x.shape[1:] not in (architecture.input_shape, architecture.fed_shape):
+        shapes = {architecture.input_shape, architecture.fed_shape}
+        expected = " or ".join(str(("N", *shape)).replace("'", "") for shape in sorted(shapes, key=len))
+        raise InvalidInput("wrong shape", where=where, expected=f"{expected}, N at least 1", received=str(x.shape))
+    if not np.isfinite(x).all():
+        raise InvalidInput("values are not finite", where=where, expected="finite values", received="NaN or infinity")
+    return x.reshape(len(x), *architecture.input_shape).astype(dtype)
+
+
+def as_params(architecture: Architecture, params: Params, dtype: DTypeLike) -> dict[str, dict[str, Array]]:
+    """Return the params in `dtype`, or refuse them (`check_params`)."""
+    check_params(architecture, params)
+    return {layer: {part: np.asarray(array, dtype) for part, array in parts.items()} for layer, parts in params.items()}
+
+
+def check_masks(architecture: Architecture, masks: Masks, n: int) -> None:
+    """Refuse masks that are not one boolean array for each dropout layer and image."""
+    where = f"masks of {architecture.name!r}"
+    shapes = layer_shapes(architecture)
+    names = {layer.name for layer in architecture.layers if isinstance(layer, Dropout)}
+    if set(masks) != names:
+        raise InvalidInput(
+            "a mask for each dropout layer is needed",
+            where=where,
+            expected=", ".join(sorted(names)) or "none",
+            received=", ".join(sorted(masks)) or "none",
+        )
+    for name, mask in masks.items():
+        if mask.dtype != np.bool_ or mask.shape != (n, *shapes[name]):
+            raise InvalidInput(
+                "wrong mask",
+                where=f"{where}: {name}",
+                expected=f"bool {(n, *shapes[name])}",
+                received=f"{mask.dtype} {mask.shape}",
+            )
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
