@@ -18,7 +18,7 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]  # K
     A Lambda around the operation, as in the document, saves and cannot be loaded again in safe mode; a registered layer can.
     """
 
-    def __init__(self, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5, **kwargs: Any):
+    def __init__(self, *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5, **kwargs: Any) -> None:
         """Take TensorFlow's defaults, which keras_sequential uses."""
         super().__init__(**kwargs)
         self.depth_radius, self.bias, self.alpha, self.beta = depth_radius, bias, alpha, beta

@@ -29,8 +29,8 @@ from reference.layers import Initializer
 def build_model(architecture: Architecture | str, params: Params | None = None, *, seed: int = 0) -> Any:
     """Return the documented network as a keras.Model whose layers bear the document's names.
 
-    Input (N, *architecture.input_shape) float32. keras_sequential ends in probabilities, tf1_graph in logits. Without `params` the
-    weights are drawn as the document draws them, reproducibly from `seed`; with them they are set, shapes checked (InvalidInput).
+    Input (N, *architecture.input_shape) float32. keras_sequential ends in probabilities, tf1_graph in logits. Without `params`
+    the weights are drawn as the document draws them, reproducibly from `seed`; with them they are set, shapes checked.
     """
     import keras  # costs seconds, and TensorFlow with it
 

@@ -46,8 +46,9 @@ def forward(
     """Return {layer name: NHWC or (N, features) output} in document order; the last is the result.
 
     x: (N, *architecture.input_shape) or (N, *architecture.fed_shape), floating point, any N of at least 1. All arithmetic
-    is done in `dtype`, float64 or float32. `masks` {dropout layer: bool, shape of its output, True
-    where kept} means training; without them dropout is the identity. InvalidInput names what cannot be used: shapes, integers, non-finite values, params, masks.
+    is done in `dtype`, float64 or float32. `masks` {dropout layer: bool, shape of its output, True where kept} means training;
+    without them dropout is the identity. InvalidInput names what cannot be used: shapes, integers, non-finite values, params,
+    masks.
     """
     x = as_input(architecture, x, dtype)
     params = as_params(architecture, params, dtype)

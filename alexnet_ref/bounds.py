@@ -1,0 +1,212 @@
+"""What a correct implementation may differ from the exact result, element by element, given the same input.
+
+Nothing here is chosen but the false-alarm probability. With unit roundoff u, every operation returns its exact result times
+(1 + δ), |δ| ≤ u. A sum of K products that is accumulated in any order passes each term through at most K + 1 roundings (its
+product, the additions, the bias). If the δ are mean-independent of zero mean, as rounding to nearest behaves (Higham & Mary 2019;
+Connolly, Higham & Mary 2021), the error is a martingale and Azuma's inequality gives, for one element (Ipsen & Zhou 2020),
+
+    |ŷ − y| ≤ λ · √(K + 1) · u · S,    S = Σ|x·w| + |b|,    except with probability 2·exp(−λ²/2)
+
+where the worst case has K in the root's place. λ follows from the number of elements compared, so that one comparison of a
+correct implementation fails with a probability of at most FALSE_ALARM. Short chains of operations (LRN's window, interpolation,
+softmax) are bounded by their worst case. `allowed` serves a layer fed the same input; `carried` takes along a difference that its
+input has already.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax, ops
+from reference.forward import activate, apply
+from reference.ops.resize import interpolation
+
+Array = NDArray[Any]
+
+FALSE_ALARM = 1e-9  # per comparison of one layer's output: a run of a thousand comparisons errs once in a million
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """How numbers are rounded: the operands of products to `operand`, all else to `u` (unit roundoffs); `tiny` may become 0."""
+
+    name: str
+    u: float
+    operand: float = 0.0  # 0: operands are used as they are
+    tiny: float
+
+
+# u = 2^−p for p bits of significand; tiny is the least normal number, below which processors may flush to zero.
+FLOAT64 = Arithmetic(name="float64", u=2.0**-53, tiny=2.0**-1022)
+FLOAT32 = Arithmetic(name="float32", u=2.0**-24, tiny=2.0**-126)
+TF32 = Arithmetic(name="TF32", u=2.0**-24, operand=2.0**-11, tiny=2.0**-126)
+
+
+def confidence(elements: int) -> float:
+    """Return λ: with 2·exp(−λ²/2) for each, one of `elements` errs with a probability of at most FALSE_ALARM."""
+    return math.sqrt(2 * math.log(2 * max(elements, 1) / FALSE_ALARM))
+
+
+def allowed(layer: Layer, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Array:
+    """Return the allowed |candidate − oracle| for the layer's output on x (float64): an array of the output's shape.
+
+    The oracle computes in float64, whose own rounding is part of the allowance.
+    """
+    bound = _rounding(layer, params, x, arithmetic)
+    if arithmetic != FLOAT64:
+        bound = bound + _rounding(layer, params, x, FLOAT64)
+    return bound
+
+
+def _rounding(layer: Layer, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Array:
+    match layer:
+        case Conv() | Dense():
+            return _products(layer, params, x, arithmetic)
+        case LRN():
+            return np.abs(apply(layer, {}, x)) * _lrn_relative(layer, x, arithmetic) + arithmetic.tiny
+        case Softmax():
+            return _softmax(x, np.zeros_like(x), arithmetic)
+        case Resize():
+            return _resize(layer, x, arithmetic)
+        case ReLU() | MaxPool() | Dropout() | Flatten():
+            return np.zeros_like(apply(layer, {}, x))  # they select or move values: exact in every arithmetic
+        case _:
+            assert_never(layer)
+
+
+def _products(layer: Conv | Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Array:
+    """Return λ·√(K + 1)·u·S, and λ·√2·operand·√(Σ(x·w)²) where the two operands of each product are rounded first."""
+    kernel, bias = np.abs(params["kernel"]), np.abs(params["bias"])
+    linear = _linear(layer)
+    k = math.prod(kernel.shape[:-1])
+    sums = apply(linear, {"kernel": kernel, "bias": bias}, np.abs(x))
+    lam = confidence(sums.size)
+    bound: Array = lam * math.sqrt(k + 1) * arithmetic.u * sums + (k + 1) * arithmetic.tiny
+    if arithmetic.operand:
+        squares = apply(linear, {"kernel": kernel**2, "bias": np.zeros_like(bias)}, x**2)
+        bound = bound + lam * math.sqrt(2) * arithmetic.operand * np.sqrt(squares)
+    return _activated(layer, apply(linear, params, x), bound, arithmetic)
+
+
+def _linear(layer: Conv | Dense) -> Conv | Dense:
+    if isinstance(layer, Conv):
+        return Conv(
+            name=layer.name,
+            filters=layer.filters,
+            kernel_size=layer.kernel_size,
+            strides=layer.strides,
+            padding=layer.padding,
+        )
+    return Dense(name=layer.name, units=layer.units)
+
+
+def _activated(layer: Conv | Dense, z: Array, bound: Array, arithmetic: Arithmetic) -> Array:
+    match layer.activation:
+        case None:
+            return bound
+        case "relu":
+            return _relu(z, bound)
+        case "softmax":
+            return _softmax(z, bound, arithmetic)
+        case _:
+            assert_never(layer.activation)
+
+
+def _relu(z: Array, difference: Array) -> Array:
+    """Return the farther end of [relu(z − d), relu(z + d)] from relu(z): 0 where z is negative beyond doubt."""
+    y = ops.relu(z)
+    return np.maximum(ops.relu(z + difference) - y, y - ops.relu(z - difference))
+
+
+def _lrn_relative(layer: LRN, x: Array, arithmetic: Arithmetic) -> Array:
+    """Return the relative error of a / d^beta, d = bias + alpha·Σa², in the worst case.
+
+    d: W squares and additions, the rounded alpha and bias, their product and sum: (W + 4)·u, all terms being positive.
+    d^beta as exp(beta·ln d), the least accurate way in use: the exponent carries the error of the logarithm, of the rounded
+    beta and of their product, 4·u·|beta·ln d|; the exponential 4·u; the division or the reciprocal and product, 2·u.
+    """
+    window = min(layer.window, x.shape[-1])
+    i = np.arange(x.shape[-1])
+    band = (np.abs(i[:, None] - i) <= layer.depth_radius).astype(x.dtype)
+    d = layer.bias + layer.alpha * (x**2 @ band)
+    relative = layer.beta * (window + 4) + 4 * np.abs(layer.beta * np.log(d)) + 6
+    return np.expm1(relative * arithmetic.u)  # type: ignore[no-any-return]  # NumPy types a float times an array as Any
+
+
+def _softmax(z: Array, difference: Array, arithmetic: Arithmetic) -> Array:
+    """Bound softmax of z that may differ by `difference` already.
+
+    y' / y = exp(δ_k) / Σ p_l·exp(δ_l) lies within exp(±(|δ_k| + max|δ_l|)); the computation adds to δ the rounding of z − m,
+    u·|z − m|, the exponential's 4·u, and to y the sum's K·u and the division's u. What exp sends below `tiny` may become 0.
+    """
+    y = ops.softmax(z)
+    delta = difference + arithmetic.u * np.abs(z - z.max(axis=-1, keepdims=True)) + 4 * arithmetic.u
+    # The maximum counts only as far as its class has weight; all of them together have weight 1.
+    common = np.max(np.where(y > 0, delta, 0), axis=-1, keepdims=True)
+    bound: Array = y * np.expm1(delta + common + (z.shape[-1] + 1) * arithmetic.u) + arithmetic.tiny
+    return np.minimum(bound, 1.0)  # probabilities never differ by more
+
+
+def _resize(layer: Resize, x: Array, arithmetic: Arithmetic) -> Array:
+    """Bound interpolation at a rounded phase: 3·u·n positions off where u_i = (i + ½)·n/o − ½ takes three roundings of at most n.
+
+    Each pixel value changes by the phase's error times the difference of neighbours, at most the sum of the |pixels| that may be
+    met; the interpolation itself takes three roundings on each axis, of at most that sum.
+    """
+    _, h, w, _ = x.shape
+    rows, columns = (_neighbours(n, o) for n, o in ((h, layer.height), (w, layer.width)))
+    met = np.einsum("ih,nhwc,jw->nijc", rows, np.abs(x), columns, optimize=True)
+    return (3 * (h + w) + 6) * arithmetic.u * met + 6 * arithmetic.tiny  # type: ignore[no-any-return]  # as above
+
+
+def _neighbours(n: int, o: int) -> Array:
+    """Return which of n pixels an output may meet when its phase is a little off: those with weight, and theirs beside them."""
+    weights = interpolation(n, o)
+    beside = np.pad(weights, ((0, 0), (1, 1)))
+    near = (weights > 0) | (beside[:, :-2] > 0) | (beside[:, 2:] > 0)
+    return near.astype(np.float64)
+
+
+def carried(layer: Layer, params: Mapping[str, Array], x: Array, difference: Array, arithmetic: Arithmetic) -> Array:
+    """Return the allowed difference of the output when x itself may differ by `difference` (same shape) already.
+
+    Differences of distinct elements are taken as independent, so that sums add them in quadrature: a model of how rounding errors
+    travel, not a theorem. Everything else is first order.
+    """
+    fresh = allowed(layer, params, x, arithmetic)
+    match layer:
+        case Conv() | Dense():
+            squares = {"kernel": params["kernel"] ** 2, "bias": np.zeros_like(params["bias"])}
+            spread = np.sqrt(apply(_linear(layer), squares, difference**2))
+            return fresh + _activated(layer, apply(_linear(layer), params, x), spread, arithmetic)
+        case LRN():
+            return fresh + _lrn_spread(layer, x, difference)
+        case ReLU():
+            return _relu(x, difference)
+        case Softmax():
+            return _softmax(x, difference, arithmetic)
+        case Resize() | MaxPool() | Flatten():
+            return fresh + apply(layer, {}, difference)  # weights of at most 1; the largest of differences; the same elements
+        case Dropout():
+            return difference
+        case _:
+            assert_never(layer)
+
+
+def _lrn_spread(layer: LRN, x: Array, difference: Array) -> Array:
+    """Carry through ∂b_i/∂a_j = d_i^(−beta)·[i = j] − 2·alpha·beta·a_i·a_j·d_i^(−beta − 1), in quadrature over the window."""
+    i = np.arange(x.shape[-1])
+    band = (np.abs(i[:, None] - i) <= layer.depth_radius).astype(x.dtype)
+    d = layer.bias + layer.alpha * (x**2 @ band)
+    own = difference * d**-layer.beta
+    others = 2 * layer.alpha * layer.beta * np.abs(x) * d ** (-layer.beta - 1) * np.sqrt((x * difference) ** 2 @ band)
+    return own + others  # type: ignore[no-any-return]  # as above
+
+
+__all__ = ["FALSE_ALARM", "FLOAT32", "FLOAT64", "TF32", "Arithmetic", "activate", "allowed", "carried", "confidence"]

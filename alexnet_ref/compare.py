@@ -1,0 +1,76 @@
+"""Two arrays held against each other: shape, dtype and finiteness first, then every element against its own allowance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The outcome for one array. `error` and `allowed` are those of the worst element, the one of the greatest error/allowed."""
+
+    passed: bool
+    fact: str  # one sentence: what was found
+    error: float | None = None  # None: the arrays could not be compared element by element
+    allowed: float | None = None
+    ratio: float | None = None  # error / allowed at the worst element; above 1 is a failure
+    worst: tuple[int, ...] | None = None  # its index
+
+
+def compare(received: Any, expected: NDArray[Any], allowed: ArrayLike = 0.0) -> Comparison:
+    """Compare `received` with `expected`, each element within `allowed` (an array of the same shape, or one number).
+
+    No broadcasting between the two, no NaN equal to NaN, no dtype but floating point. `allowed` 0 demands equality.
+    """
+    if not isinstance(received, np.ndarray) or not np.issubdtype(received.dtype, np.floating):
+        kind = f"dtype {received.dtype}" if isinstance(received, np.ndarray) else type(received).__name__
+        return Comparison(passed=False, fact=f"expected a floating-point array, received {kind}")
+    if received.shape != expected.shape:
+        return Comparison(passed=False, fact=f"expected shape {expected.shape}, received {received.shape}")
+    limit = np.asarray(allowed, np.float64)
+    if limit.shape not in ((), expected.shape) or not (limit >= 0).all():
+        raise ValueError(f"allowed must be of shape {expected.shape} or one number, and nowhere negative")
+    if expected.size == 0:
+        return Comparison(passed=False, fact="nothing to compare: the arrays are empty")
+    if not np.isfinite(expected).all():
+        return Comparison(passed=False, fact="the expected values are not finite: nothing can be decided")
+    if bad := int((~np.isfinite(received)).sum()):
+        return Comparison(passed=False, fact=f"{bad} of {received.size} received values are not finite")
+    return _elementwise(received.astype(np.float64), expected.astype(np.float64), limit)
+
+
+def _elementwise(received: NDArray[np.float64], expected: NDArray[np.float64], limit: NDArray[np.float64]) -> Comparison:
+    error = np.abs(received - expected)
+    limit = np.broadcast_to(limit, error.shape)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = np.where(error == 0, 0.0, error / limit)  # an error where none is allowed counts as infinite
+    worst = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape))
+    count = int((error > limit).sum())
+    where = f"at {worst}: expected {expected[worst]:.9g}, received {received[worst]:.9g}"
+    fact = f"{count} of {error.size} elements differ by more than allowed; worst {where}" if count else f"worst {where}"
+    return Comparison(
+        passed=count == 0,
+        fact=fact,
+        error=float(error[worst]),
+        allowed=float(limit[worst]),
+        ratio=float(ratio[worst]),
+        worst=worst,
+    )
+
+
+def assert_within(received: Any, expected: NDArray[Any], allowed: ArrayLike) -> None:
+    """Raise AssertionError, with the worst element, unless `compare` passes."""
+    comparison = compare(received, expected, allowed)
+    if not comparison.passed:
+        raise AssertionError(f"{comparison.fact} (error {comparison.error}, allowed {comparison.allowed})")
+
+
+def assert_equal(received: Any, expected: NDArray[Any]) -> None:
+    """Raise AssertionError unless every element is equal, dtype included: for what is provably exact."""
+    if isinstance(received, np.ndarray) and received.dtype != expected.dtype:
+        raise AssertionError(f"expected dtype {expected.dtype}, received {received.dtype}")
+    assert_within(received, expected, 0.0)
