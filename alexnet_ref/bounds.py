@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax, ops
-from reference.forward import activate, apply
+from reference.forward import apply
 from reference.ops.resize import interpolation
 
 Array = NDArray[Any]
@@ -58,32 +58,47 @@ def allowed(layer: Layer, params: Mapping[str, Array], x: Array, arithmetic: Ari
 
     The oracle computes in float64, whose own rounding is part of the allowance.
     """
-    bound = _rounding(layer, params, x, arithmetic)
-    if arithmetic != FLOAT64:
-        bound = bound + _rounding(layer, params, x, FLOAT64)
-    return bound
+    return _bound(layer, params, x, None, arithmetic)
 
 
-def _rounding(layer: Layer, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Array:
+def carried(layer: Layer, params: Mapping[str, Array], x: Array, difference: Array, arithmetic: Arithmetic) -> Array:
+    """Return the allowed difference of the output when x itself may differ by `difference` (same shape) already.
+
+    Differences of distinct elements are taken as independent, so that sums add them in quadrature: a model of how rounding errors
+    travel, not a theorem. Everything else is first order.
+    """
+    return _bound(layer, params, x, difference, arithmetic)
+
+
+def _bound(layer: Layer, params: Mapping[str, Array], x: Array, difference: Array | None, arithmetic: Arithmetic) -> Array:
+    both = replace(arithmetic, u=arithmetic.u + FLOAT64.u)  # every bound is linear in u: the candidate's and the oracle's
     match layer:
         case Conv() | Dense():
-            return _products(layer, params, x, arithmetic)
+            linear = replace(layer, activation=None)
+            bound = _products(linear, params, x, both)
+            if difference is not None:
+                squares = {"kernel": params["kernel"] ** 2, "bias": np.zeros_like(params["bias"])}
+                bound = bound + np.sqrt(apply(linear, squares, difference**2))
+            return _activated(layer, apply(linear, params, x), bound, both)
         case LRN():
-            return np.abs(apply(layer, {}, x)) * _lrn_relative(layer, x, arithmetic) + arithmetic.tiny
+            return _lrn(layer, x, difference, both)
         case Softmax():
-            return _softmax(x, np.zeros_like(x), arithmetic)
+            return _softmax(x, np.zeros_like(x) if difference is None else difference, both)
         case Resize():
-            return _resize(layer, x, arithmetic)
-        case ReLU() | MaxPool() | Dropout() | Flatten():
-            return np.zeros_like(apply(layer, {}, x))  # they select or move values: exact in every arithmetic
+            bound = _resize(layer, x, both)
+            return bound if difference is None else bound + apply(layer, {}, difference)  # weights of at most 1
+        case ReLU():
+            return np.zeros_like(x) if difference is None else _relu(x, difference)
+        case MaxPool() | Flatten() | Dropout():
+            # They select or move values, exactly: the largest difference in a window, or the same differences.
+            return apply(layer, {}, np.zeros_like(x) if difference is None else difference)
         case _:
             assert_never(layer)
 
 
-def _products(layer: Conv | Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Array:
+def _products(linear: Conv | Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Array:
     """Return λ·√(K + 1)·u·S, and λ·√2·operand·√(Σ(x·w)²) where the two operands of each product are rounded first."""
     kernel, bias = np.abs(params["kernel"]), np.abs(params["bias"])
-    linear = _linear(layer)
     k = math.prod(kernel.shape[:-1])
     sums = apply(linear, {"kernel": kernel, "bias": bias}, np.abs(x))
     lam = confidence(sums.size)
@@ -91,19 +106,7 @@ def _products(layer: Conv | Dense, params: Mapping[str, Array], x: Array, arithm
     if arithmetic.operand:
         squares = apply(linear, {"kernel": kernel**2, "bias": np.zeros_like(bias)}, x**2)
         bound = bound + lam * math.sqrt(2) * arithmetic.operand * np.sqrt(squares)
-    return _activated(layer, apply(linear, params, x), bound, arithmetic)
-
-
-def _linear(layer: Conv | Dense) -> Conv | Dense:
-    if isinstance(layer, Conv):
-        return Conv(
-            name=layer.name,
-            filters=layer.filters,
-            kernel_size=layer.kernel_size,
-            strides=layer.strides,
-            padding=layer.padding,
-        )
-    return Dense(name=layer.name, units=layer.units)
+    return bound
 
 
 def _activated(layer: Conv | Dense, z: Array, bound: Array, arithmetic: Arithmetic) -> Array:
@@ -124,19 +127,24 @@ def _relu(z: Array, difference: Array) -> Array:
     return np.maximum(ops.relu(z + difference) - y, y - ops.relu(z - difference))
 
 
-def _lrn_relative(layer: LRN, x: Array, arithmetic: Arithmetic) -> Array:
-    """Return the relative error of a / d^beta, d = bias + alpha·Σa², in the worst case.
+def _lrn(layer: LRN, x: Array, difference: Array | None, arithmetic: Arithmetic) -> Array:
+    """Bound a / d^beta, d = bias + alpha·Σa², relative to itself in the worst case.
 
     d: W squares and additions, the rounded alpha and bias, their product and sum: (W + 4)·u, all terms being positive.
     d^beta as exp(beta·ln d), the least accurate way in use: the exponent carries the error of the logarithm, of the rounded
     beta and of their product, 4·u·|beta·ln d|; the exponential 4·u; the division or the reciprocal and product, 2·u.
+    A difference travels along ∂b_i/∂a_j = d_i^(−beta)·[i = j] − 2·alpha·beta·a_i·a_j·d_i^(−beta − 1), in quadrature over j.
     """
-    window = min(layer.window, x.shape[-1])
     i = np.arange(x.shape[-1])
     band = (np.abs(i[:, None] - i) <= layer.depth_radius).astype(x.dtype)
     d = layer.bias + layer.alpha * (x**2 @ band)
-    relative = layer.beta * (window + 4) + 4 * np.abs(layer.beta * np.log(d)) + 6
-    return np.expm1(relative * arithmetic.u)  # type: ignore[no-any-return]  # NumPy types a float times an array as Any
+    y = np.abs(x) * d**-layer.beta
+    roundings = layer.beta * (min(layer.window, x.shape[-1]) + 4) + 4 * np.abs(layer.beta * np.log(d)) + 6
+    bound: Array = y * np.expm1(roundings * arithmetic.u) + arithmetic.tiny
+    if difference is not None:
+        others = 2 * layer.alpha * layer.beta * y / d * np.sqrt((x * difference) ** 2 @ band)
+        bound = bound + difference * d**-layer.beta + others
+    return bound
 
 
 def _softmax(z: Array, difference: Array, arithmetic: Arithmetic) -> Array:
@@ -171,42 +179,3 @@ def _neighbours(n: int, o: int) -> Array:
     beside = np.pad(weights, ((0, 0), (1, 1)))
     near = (weights > 0) | (beside[:, :-2] > 0) | (beside[:, 2:] > 0)
     return near.astype(np.float64)
-
-
-def carried(layer: Layer, params: Mapping[str, Array], x: Array, difference: Array, arithmetic: Arithmetic) -> Array:
-    """Return the allowed difference of the output when x itself may differ by `difference` (same shape) already.
-
-    Differences of distinct elements are taken as independent, so that sums add them in quadrature: a model of how rounding errors
-    travel, not a theorem. Everything else is first order.
-    """
-    fresh = allowed(layer, params, x, arithmetic)
-    match layer:
-        case Conv() | Dense():
-            squares = {"kernel": params["kernel"] ** 2, "bias": np.zeros_like(params["bias"])}
-            spread = np.sqrt(apply(_linear(layer), squares, difference**2))
-            return fresh + _activated(layer, apply(_linear(layer), params, x), spread, arithmetic)
-        case LRN():
-            return fresh + _lrn_spread(layer, x, difference)
-        case ReLU():
-            return _relu(x, difference)
-        case Softmax():
-            return _softmax(x, difference, arithmetic)
-        case Resize() | MaxPool() | Flatten():
-            return fresh + apply(layer, {}, difference)  # weights of at most 1; the largest of differences; the same elements
-        case Dropout():
-            return difference
-        case _:
-            assert_never(layer)
-
-
-def _lrn_spread(layer: LRN, x: Array, difference: Array) -> Array:
-    """Carry through ∂b_i/∂a_j = d_i^(−beta)·[i = j] − 2·alpha·beta·a_i·a_j·d_i^(−beta − 1), in quadrature over the window."""
-    i = np.arange(x.shape[-1])
-    band = (np.abs(i[:, None] - i) <= layer.depth_radius).astype(x.dtype)
-    d = layer.bias + layer.alpha * (x**2 @ band)
-    own = difference * d**-layer.beta
-    others = 2 * layer.alpha * layer.beta * np.abs(x) * d ** (-layer.beta - 1) * np.sqrt((x * difference) ** 2 @ band)
-    return own + others  # type: ignore[no-any-return]  # as above
-
-
-__all__ = ["FALSE_ALARM", "FLOAT32", "FLOAT64", "TF32", "Arithmetic", "activate", "allowed", "carried", "confidence"]

@@ -9,7 +9,7 @@ _NORM = "tf.nn.lrn(l_input, lsize, bias=1.0, alpha=0.001 / 9.0, beta=0.75, name=
 _KEEP = "dropout = 0.8 # Dropout, probability to keep units"
 
 
-def _conv(block: int, filters: int, weights: str) -> Conv:
+def _conv(block: int, filters: int, *parameters: str) -> Conv:
     return Conv(
         name=f"conv{block}",
         filters=filters,
@@ -18,7 +18,7 @@ def _conv(block: int, filters: int, weights: str) -> Conv:
         padding="SAME",
         activation="relu",
         place=f"alex_net, block {block}",
-        quotes=(f"conv{block} = conv2d('conv{block}', ", _CONV, weights),
+        quotes=(f"conv{block} = conv2d('conv{block}', ", _CONV, *parameters),
     )
 
 
@@ -60,15 +60,15 @@ TF1_GRAPH = Architecture(
     input_shape=(28, 28, 1),  # "_X = tf.reshape(_X, shape=[-1, 28, 28, 1])"
     fed_shape=(784,),  # "n_input = 784 # MNIST data input (img shape: 28*28)"
     layers=(
-        _conv(1, 64, "'wc1': tf.Variable(tf.random_normal([3, 3, 1, 64]))"),
+        _conv(1, 64, "'wc1': tf.Variable(tf.random_normal([3, 3, 1, 64]))", "'bc1': tf.Variable(tf.random_normal([64]))"),
         _pool(1),
         _norm(1),
         _drop(1),
-        _conv(2, 128, "'wc2': tf.Variable(tf.random_normal([3, 3, 64, 128]))"),
+        _conv(2, 128, "'wc2': tf.Variable(tf.random_normal([3, 3, 64, 128]))", "'bc2': tf.Variable(tf.random_normal([128]))"),
         _pool(2),
         _norm(2),
         _drop(2),
-        _conv(3, 256, "'wc3': tf.Variable(tf.random_normal([3, 3, 128, 256]))"),
+        _conv(3, 256, "'wc3': tf.Variable(tf.random_normal([3, 3, 128, 256]))", "'bc3': tf.Variable(tf.random_normal([256]))"),
         _pool(3),
         _norm(3),
         _drop(3),
@@ -85,6 +85,7 @@ TF1_GRAPH = Architecture(
             quotes=(
                 "tf.nn.relu(tf.matmul(dense1, _weights['wd1']) + _biases['bd1'], name='fc1')",
                 "'wd1': tf.Variable(tf.random_normal([4*4*256, 1024]))",
+                "'bd1': tf.Variable(tf.random_normal([1024]))",
             ),
         ),
         Dense(
@@ -95,6 +96,7 @@ TF1_GRAPH = Architecture(
             quotes=(
                 "tf.nn.relu(tf.matmul(dense1, _weights['wd2']) + _biases['bd2'], name='fc2')",
                 "'wd2': tf.Variable(tf.random_normal([1024, 1024]))",
+                "'bd2': tf.Variable(tf.random_normal([1024]))",
             ),
         ),
         Dense(
@@ -104,6 +106,7 @@ TF1_GRAPH = Architecture(
             quotes=(
                 "out = tf.matmul(dense2, _weights['out']) + _biases['out']",
                 "'out': tf.Variable(tf.random_normal([1024, 10]))",
+                "'out': tf.Variable(tf.random_normal([n_classes]))",
             ),
         ),
     ),
