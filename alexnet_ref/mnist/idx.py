@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import struct
 import zlib
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alexnet_ref.mnist.parts import PARTS, Bytes, Part, check_file, read_exactly, unreadable
+from alexnet_ref.mnist.parts import PARTS, Bytes, Part, Readable, check_file, read_exactly, unreadable
 from reference.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_idx(path: Path, part: Part) -> Bytes:
         raise unreadable(path, error) from error
 
 
-def _read_stream(stream: IO[bytes] | gzip.GzipFile, part: Part, where: str) -> Bytes:
+def _read_stream(stream: Readable, part: Part, where: str) -> Bytes:
     header = stream.read(4 * (1 + part.ndim))
     if header[:4] != part.magic and len(header) >= 4:
         raise InvalidInput(
@@ -86,9 +87,7 @@ def _read_stream(stream: IO[bytes] | gzip.GzipFile, part: Part, where: str) -> B
         )
     shape = struct.unpack(f">{part.ndim}I", header[4:])
     part.check_shape(shape, where)
-    count, *item = shape
-    size = count * int(np.prod(item, dtype=np.int64))
-    return np.frombuffer(read_exactly(stream, size, where), np.uint8).reshape(shape)
+    return np.frombuffer(read_exactly(stream, math.prod(shape), where), np.uint8).reshape(shape)
 
 
 def _kind(magic: bytes) -> str:

@@ -47,7 +47,7 @@ def read_npz(path: Path) -> dict[str, Bytes]:
             received=str(error),
             hint="Download it again; for IDX files give the folder that holds all four",
         ) from error
-    except Exception as error:  # noqa: BLE001 - zipfile closes no list of what a damaged archive raises
+    except Exception as error:  # zipfile closes no list of what a damaged archive raises
         raise unreadable(path, error) from error
 
 
@@ -83,9 +83,9 @@ def _read_member(archive: zipfile.ZipFile, part: Part, where: str) -> Bytes:
 def _read_header(stream: IO[bytes], part: Part, where: str) -> tuple[int, ...]:
     try:
         if (version := np.lib.format.read_magic(stream)) != (1, 0):
-            raise ValueError(f"format version {version}")  # noqa: TRY301 - joins what NumPy raises on the next line
+            raise ValueError(f"format version {version}")
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=NPY_HEADER_MOST)
-    except Exception as error:  # noqa: BLE001 - NumPy's parser of headers lets tokenizer and decoder errors through
+    except Exception as error:  # NumPy's parser of headers lets errors of tokenizer and decoder through
         raise InvalidInput("is no .npy array", where=where, expected="a version 1.0 header", received=str(error)) from error
     if dtype != np.uint8 or fortran_order:
         raise InvalidInput(

@@ -6,7 +6,7 @@ import hashlib
 import math
 import struct
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Bytes = NDArray[np.uint8]
+
+
+class Readable(Protocol):
+    """An open binary file, compressed or not."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +130,7 @@ Y_TEST = Part(
 PARTS = (X_TRAIN, Y_TRAIN, X_TEST, Y_TEST)
 
 
-def read_exactly(stream: IO[bytes], size: int, where: str) -> bytes:
+def read_exactly(stream: Readable, size: int, where: str) -> bytes:
     """Read the `size` bytes that a header has announced, and refuse a stream with fewer or more.
 
     One byte more is asked for, so that excess shows and a decompressor checks its own checksum at the end; what lies

@@ -32,7 +32,8 @@ def keras_sequential_images(images: Bytes) -> Floats:
     "x_train = tf.repeat(x_train, 3, axis=3)".
 
     TensorFlow's true division of uint8 gives float32, rounded once, when executed eagerly as in the document. (Inside a
-    tf.function TensorFlow 2.21 multiplies by the rounded 1/255 instead: 126 of the 256 levels then differ in their last bit.)
+    tf.function, the graph optimiser of TensorFlow 2.21 multiplies by the rounded 1/255 instead: 126 of the 256 levels then
+    differ in their last bit.)
     """
     _check_images(images)
     padded = np.pad(images, [(0, 0), (2, 2), (2, 2)])  # (N, 32, 32) uint8

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def _load_keras() -> Mnist:
         ) from error
     try:
         (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
-    except Exception as error:  # noqa: BLE001 - Keras raises a bare Exception when a download fails
+    except Exception as error:  # Keras raises a bare Exception when a download fails
         raise InvalidInput(
             "Keras could not download MNIST",
             where="MNIST source 'keras'",
@@ -89,18 +89,20 @@ def _load_keras() -> Mnist:
             received=f"{type(error).__name__}: {error}",
             hint="Without a network, give the path of a mnist.npz or of a folder with the four IDX files",
         ) from error
-    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    for part in PARTS:
-        _check_array(arrays[part.key], part, f"Keras's download: {part.key}")
-    return _assemble(arrays, {part: f"Keras's download: {part.key}" for part in PARTS}, "Keras's download")
+    where = {part: f"Keras's download: {part.key}" for part in PARTS}
+    received = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    arrays = {part.key: _checked(received[part.key], part, where[part]) for part in PARTS}
+    return _assemble(arrays, where, "Keras's download")
 
 
-def _check_array(array: Bytes, part: Part, where: str) -> None:
+def _checked(array: Any, part: Part, where: str) -> Bytes:
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         received = str(getattr(array, "dtype", type(array).__name__))
         raise InvalidInput("has the wrong element type", where=where, expected="uint8", received=received)
     part.check_shape(array.shape, where)
-    array.flags.writeable = False
+    view: Bytes = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _assemble(arrays: Mapping[str, Bytes], where: Mapping[Part, str], source: str) -> Mnist:
@@ -116,7 +118,8 @@ def _assemble(arrays: Mapping[str, Bytes], where: Mapping[Part, str], source: st
                 expected=f"{counts[0]} labels, one for each of the images of {where[images]}",
                 received=f"{counts[1]}",
             )
-    complete = all([part.check_published(arrays[part.key], where[part]) for part in PARTS])  # a list: check every part
+    published = [part.check_published(arrays[part.key], where[part]) for part in PARTS]  # in a subset too, every part is checked
+    complete = all(published)
     return Mnist(
         train_images=arrays["x_train"],
         train_labels=arrays["y_train"],
@@ -130,4 +133,4 @@ def _assemble(arrays: Mapping[str, Bytes], where: Mapping[Part, str], source: st
 def _origin(source: str, train: int, test: int, *, complete: bool) -> str:
     if complete:
         return f"{source}: all of MNIST, checksums verified"
-    return f"{source}: a subset of {train} training and {test} test digits, which no published checksum covers"
+    return f"{source}: a subset of {train} training and {test} test digits; the published checksums cover full sets only"

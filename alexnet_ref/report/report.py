@@ -1,0 +1,60 @@
+"""The verdict on one candidate against one architecture, and the checks that it rests on."""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from alexnet_ref.checks import Check, Status
+
+Verdict = Literal["conforms", "does not conform", "could not be checked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was checked, what was found. `environment` says on what machine, with which versions and settings."""
+
+    candidate: str
+    architecture: str
+    checks: tuple[Check, ...]
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, status: Status) -> list[Check]:
+        """Return the checks of this status."""
+        return [check for check in self.checks if check.status == status]
+
+    @property
+    def verdict(self) -> Verdict:
+        """One failure is enough; nothing that failed and nothing that passed is no verdict."""
+        if self.of("failed"):
+            return "does not conform"
+        return "conforms" if self.of("passed") else "could not be checked"
+
+    @property
+    def conforms(self) -> bool:
+        """Whether every check that could be made passed, and at least one could."""
+        return self.verdict == "conforms"
+
+    @property
+    def first_wrong_layer(self) -> str | None:
+        """The first layer, in the document's order, that is wrong on its own: an error that it inherits does not count."""
+        order = list(dict.fromkeys(check.layer for check in self.checks if check.layer))
+        wrong = {check.layer for check in self.of("failed") if check.kind != "end_to_end"}
+        return next((layer for layer in order if layer in wrong), None)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line: how many checks ran, how many could not be made and why."""
+        passed, failed, skipped = (self.of(status) for status in ("passed", "failed", "not checkable"))
+        ran = len(passed) + len(failed)
+        line = f"{self.architecture}: {self.verdict}: {len(passed)} of {ran} checks passed"
+        if failed:
+            layer = self.first_wrong_layer
+            line += f"; first wrong layer: {layer}" if layer else f"; first: {failed[0].id}"
+        if skipped:
+            reasons = collections.Counter(check.fact for check in skipped)
+            reason, count = reasons.most_common(1)[0]
+            more = f" and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""
+            line += f"; {len(skipped)} not checkable, because {reason if count else ''}{more}"
+        return line

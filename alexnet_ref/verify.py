@@ -1,0 +1,75 @@
+"""`verify`: every check, run against a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ref.bounds import FLOAT32, Arithmetic
+from alexnet_ref.candidates import as_candidate
+from alexnet_ref.checks import CHECKS, Check, Material
+from alexnet_ref.devices import describe_host
+from alexnet_ref.mnist import SAMPLE_HOLD_OUT, load, prepare
+from alexnet_ref.report import Report
+from reference import Architecture, InvalidInput, as_architecture
+from reference.forward import as_input
+
+
+def verify(
+    candidate: Any,
+    architecture: Architecture | str,
+    *,
+    images: NDArray[np.floating] | None = None,
+    seed: int = 0,
+    batch_size: int = 16,
+    arithmetic: Arithmetic = FLOAT32,
+    on_check: Callable[[Check], None] = lambda _: None,
+) -> Report:
+    """Judge a candidate: a keras.Model, or anything with the interface of `alexnet_ref.candidates.Candidate`.
+
+    `images` (N, *input_shape), 0 … 1, default to `batch_size` real digits that the package ships, and pass the network in
+    batches of that size. `arithmetic` is what the candidate computes in. `on_check` sees each check as it is made.
+    A port that does not conform never raises: it fails checks. InvalidInput: what cannot be judged at all.
+    """
+    architecture = as_architecture(architecture)
+    candidate = as_candidate(candidate)
+    if batch_size < 1:
+        raise InvalidInput("batch size is out of range", expected="at least 1", received=str(batch_size))
+    if images is None:
+        images = digits(architecture, None, batch_size)
+    images = as_input(architecture, images, np.float32)
+    material = Material(images=images, seed=seed, batch_size=batch_size, arithmetic=arithmetic)
+    checks: list[Check] = []
+    for function in CHECKS:
+        for check in function(candidate, architecture, material):
+            checks.append(check)
+            on_check(check)
+    return Report(
+        candidate=candidate.name,
+        architecture=architecture.name,
+        checks=tuple(checks),
+        environment={
+            "alexnet-ref": version("alexnet-ref"),
+            **describe_host(),
+            **candidate.environment(),
+            "arithmetic": arithmetic.name,
+            "images": len(images),
+            "seed": seed,
+        },
+    )
+
+
+def digits(architecture: Architecture, data: str | Path | None, count: int) -> NDArray[np.float32]:
+    """Return the first `count` test digits of `data` (None: the shipped sample) as the architecture's document prepares them."""
+    mnist = load(data)
+    available = len(mnist.test_images)
+    if not 1 <= count <= available:
+        raise InvalidInput(
+            "there are not that many digits", where=mnist.origin, expected=f"1 to {available}", received=str(count)
+        )
+    return prepare(architecture, mnist, hold_out=SAMPLE_HOLD_OUT).x_test[:count]

@@ -1,0 +1,39 @@
+"""Every deliberately wrong port is rejected, at the layer where it is wrong, by numbers and not by what Keras says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from alexnet_ref.checks import CHECKS
+from alexnet_ref.verify import verify
+from tests.mutants import MUTANTS, Mutant
+
+pytestmark = pytest.mark.tf
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_rejected(name: str) -> None:
+    """The mutant does not conform, its own layer is the first wrong one, and the check meant for it is among those that fail."""
+    mutant: Mutant = MUTANTS[name]
+    report = verify(mutant.build(), mutant.architecture, batch_size=1)
+    assert not report.conforms
+    assert report.first_wrong_layer == mutant.layer
+    assert mutant.kind in {check.kind for check in report.of("failed") if check.layer == mutant.layer}
+
+
+def test_there_are_mutants_of_every_concept() -> None:
+    """At least thirty mistakes are made, and each concept has some."""
+    assert len(MUTANTS) >= 30
+    concepts = {"resize", "conv", "lrn", "relu", "pool", "dropout", "flatten", "dense", "softmax"}
+    assert concepts <= {name.partition("_")[0] for name in MUTANTS}
+
+
+def test_every_check_function_is_counted() -> None:
+    """The list of checks that `verify` runs is the one that these mutants try."""
+    assert [function.__name__ for function in CHECKS] == [
+        "check_facts",
+        "check_probes",
+        "check_dropout",
+        "check_agreement",
+        "check_unseen",
+    ]
