@@ -91,8 +91,8 @@ def test_conv_is_exact_on_integers(sizes: tuple[int, ...], window: Pair, strides
     exact = operands(sizes, window, padding, seed, integers)
     expected = definition(*exact, strides=strides, padding=padding)
     for dtype in (np.float32, np.float64):
-        x, kernel, bias = exact[0].astype(dtype), exact[1].astype(dtype), exact[2].astype(dtype)
-        assert_equal(conv2d(x, kernel, bias, strides=strides, padding=padding), expected.astype(dtype))
+        cast: list[Array] = [operand.astype(dtype) for operand in exact]
+        assert_equal(conv2d(*cast, strides=strides, padding=padding), expected.astype(dtype))
 
 
 @pytest.mark.parametrize(("layer", "image"), DOCUMENTED, ids=[layer.name for layer, _ in DOCUMENTED])
