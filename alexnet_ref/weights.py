@@ -24,7 +24,7 @@ def set_params(model: Any, architecture: Architecture | str, params: Params) -> 
 def get_params(model: Any, architecture: Architecture | str) -> dict[str, dict[str, NDArray[np.float32]]]:
     """Return the model's weights as the oracle's params; InvalidInput where names or shapes do not fit."""
     variables = _variables(model, as_architecture(architecture))
-    return {layer: {part: np.array(variable) for part, variable in parts.items()} for layer, parts in variables.items()}
+    return {layer: {part: np.array(variable.numpy()) for part, variable in parts.items()} for layer, parts in variables.items()}
 
 
 def _variables(model: Any, architecture: Architecture) -> dict[str, dict[str, Any]]:

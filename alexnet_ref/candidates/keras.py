@@ -82,22 +82,28 @@ class KerasCandidate:
         """Return every layer's inference output."""
         outputs = self._call(x, training=False)
         outputs = outputs if isinstance(outputs, list) else [outputs]
-        return {name: np.asarray(output) for name, output in zip(self.layers, outputs, strict=True)}
+        return {name: keras.ops.convert_to_numpy(output) for name, output in zip(self.layers, outputs, strict=True)}
 
     def layer(self, name: str, x: Array, params: Mapping[str, Array] | None = None, *, training: bool = False) -> Array:
         """Run one layer alone; `params` are set for this call and the model's own restored after it."""
         layer = self.layers[name]
         if not params:
-            return np.asarray(layer(x, training=training))
-        own = {part: np.array(getattr(layer, part)) for part in params if getattr(layer, part, None) is not None}
+            return self._run(layer, x, training=training)
+        variables = {part: getattr(layer, part) for part in params if getattr(layer, part, None) is not None}
+        own = {part: np.array(variable.numpy()) for part, variable in variables.items()}
         try:
-            for part, value in params.items():
-                if part in own:
-                    getattr(layer, part).assign(value)
-            return np.asarray(layer(x, training=training))
+            for part, variable in variables.items():
+                variable.assign(params[part])
+            return self._run(layer, x, training=training)
         finally:
-            for part, value in own.items():
-                getattr(layer, part).assign(value)
+            for part, variable in variables.items():
+                variable.assign(own[part])
+
+    @staticmethod
+    def _run(layer: Any, x: Array, *, training: bool) -> Array:
+        # Not every layer's call takes `training`; Keras's own __call__ hands it to those that do.
+        output: Array = keras.ops.convert_to_numpy(layer(x, training=training))
+        return output
 
 
 def describe(layer: Any) -> Layer | None:

@@ -19,7 +19,7 @@ _ABSENT = "the candidate has no layer of this name"
 
 
 def check_agreement(candidate: Candidate, architecture: Architecture, material: Material) -> Iterator[Check]:
-    """Yield two checks for each layer.
+    """Yield a check that the weights are the architecture's, and two checks for each layer.
 
     isolated: the oracle's layer is fed what the candidate's layer was fed, so that only this layer's own error counts.
     end_to_end: the oracle runs the whole network from the images; rounding differences are carried along.
@@ -27,10 +27,12 @@ def check_agreement(candidate: Candidate, architecture: Architecture, material: 
     try:
         params = as_params(architecture, candidate.params(architecture), np.float64)
     except InvalidInput as error:
+        yield Check(id="network.weights", layer=None, status="failed", fact=f"the weights do not fit: {error}")
         for layer in architecture.layers:
             for kind in KINDS:
-                yield not_checkable(check_id(layer, kind), layer.name, f"the weights do not fit: {error}")
+                yield not_checkable(check_id(layer, kind), layer.name, "the weights do not fit")
         return
+    yield Check(id="network.weights", layer=None, status="passed", fact="weights: every name and shape, all finite")
     worst: dict[str, Check] = {}
     for start in range(0, len(material.images), material.batch_size):
         images = material.images[start : start + material.batch_size]

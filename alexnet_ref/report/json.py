@@ -22,7 +22,7 @@ def to_json(reports: Sequence[Report]) -> str:
     """
     document = {
         "schema": SCHEMA,
-        "conforms": all(report.conforms for report in reports),
+        "conforms": bool(reports) and all(report.conforms for report in reports),
         "reports": [_report(report) for report in reports],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
