@@ -97,8 +97,13 @@ def probe_input(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) 
 
 
 def probe_params(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> Mapping[str, Array]:
-    """Return small integer weights for the layer, biases of both signs among them; none for a layer without weights."""
-    return {
-        part: rng.integers(-INTEGER_LIMIT, INTEGER_LIMIT + 1, size).astype(np.float32)
-        for part, size in param_shapes(layer, shape).items()
-    }
+    """Return small integer weights for the layer, biases of both signs among them; none for a layer without weights.
+
+    Before a softmax they are scaled so that the scores are near ±1, where every one of them shows in every probability.
+    """
+    shapes = param_shapes(layer, shape)
+    params = {part: rng.integers(-INTEGER_LIMIT, INTEGER_LIMIT + 1, size).astype(np.float32) for part, size in shapes.items()}
+    if params and not is_exact(layer):
+        typical = 2 * math.sqrt(math.prod(shapes["kernel"][:-1]))  # of −2 … 2, the mean square is 2
+        params["kernel"] /= np.float32(typical)
+    return params

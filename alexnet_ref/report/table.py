@@ -10,7 +10,6 @@ from rich.text import Text
 from alexnet_ref.checks import Check, Status
 from alexnet_ref.report.report import Report
 
-
 _STYLE: dict[Status, str] = {"passed": "green", "failed": "bold red", "not checkable": "yellow"}
 # The kinds of checks that compare numbers; the others state facts.
 _NUMBERS = ("isolated", "end_to_end", "exact", "probe", "scaling", "kept", "independent")
