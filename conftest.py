@@ -28,7 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run benchmarks once and untimed, unless the run is about benchmarks: so they cannot rot, and cost little."""
-    asked = any("benchmarks" in Path(argument.split("::")[0]).parts for argument in config.args)
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS  # by the user, not by pyproject.toml
+    asked = named and any("benchmarks" in Path(argument.split("::")[0]).parts for argument in config.args)
     if not asked and not config.option.benchmark_only and not config.option.benchmark_enable:
         config.option.benchmark_disable = True
     if "HYPOTHESIS_PROFILE" not in os.environ and not config.getoption("--hypothesis-profile", None):

@@ -69,8 +69,9 @@ def device(request: pytest.FixtureRequest) -> str:
 def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
     """Return a function that times a step and returns the last step's result.
 
-    Whoever calls it has warmed the step up. pytest-benchmark's options set the rounds, at least 5 and about a second. What the
-    time depends on goes to the stored record, because the storage folder's name does not tell the device.
+    Whoever calls it has warmed the step up. pytest-benchmark's options set the rounds: about a second, and at least 5 rounds
+    unless the test says otherwise. What the time depends on goes to the stored record, because the storage folder's name does not
+    tell the device.
     """
 
     def run(step: Callable[[], Any], *, architecture: str, kind: Kind, batch: int, runner: str, facts: Facts) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from alexnet_ref.bounds import FLOAT32, FLOAT64
 from alexnet_ref.devices import describe_host
 from benchmarks.conftest import Timed
 from benchmarks.material import check_result, digits, params
 from reference import Architecture, predict
+
+# pytest-benchmark's 5 rounds would make NumPy, at seconds a pass, most of the run.
+pytestmark = pytest.mark.benchmark(min_rounds=3)
 
 
 def test_numpy_forward(architecture: Architecture, batch: int, dtype: str, timed: Timed) -> None:

@@ -33,14 +33,16 @@ def test_train_step(architecture: Architecture, batch: int, device: str, timed: 
             loss = train_step((x, y))["loss"]
             return float(loss.numpy()), last_bias.numpy()
 
-        before = [variable.numpy() for variable in model.trainable_variables]
+        # Every weight, so that one that is not trained is noticed.
+        before = {weight.path: weight.numpy() for weight in model.weights}
         first_loss, first_bias = step()  # traces and allocates
-        _check_first_step(model, before, architecture.recipe.learning_rate)
+        moved = {weight.path: float(np.abs(weight.numpy() - before[weight.path]).max()) for weight in model.weights}
         step()
         loss, bias = timed(
             step, architecture=architecture.name, kind="training", batch=batch, runner=device, facts=describe(device)
         )
-    places = {variable.value.device for variable in model.trainable_variables}
+    _check_first_step(before, moved, architecture.recipe.learning_rate)
+    places = {weight.value.device for weight in model.weights}
     assert len(places) == 1
     assert places.pop().endswith(f"device:{device}")
     assert np.isfinite([first_loss, loss]).all()
@@ -48,12 +50,13 @@ def test_train_step(architecture: Architecture, batch: int, device: str, timed: 
     assert not np.array_equal(bias, first_bias)
 
 
-def _check_first_step(model: Any, before: list[NDArray[np.float32]], learning_rate: float) -> None:
+def _check_first_step(before: dict[str, NDArray[np.float32]], moved: dict[str, float], learning_rate: float) -> None:
     """Adam's first step moves a weight of gradient g by learning_rate · |g| / (|g| + ε/√(1 − β₂)): almost the learning rate.
 
     So none moves farther, apart from rounding, and in every layer the one of the greatest gradient moves more than half as far.
+    `moved`: the farthest move in each array of weights.
     """
-    for variable, old in zip(model.trainable_variables, before, strict=True):
-        farthest = np.abs(variable.numpy() - old).max()
-        rounding = np.spacing(np.abs(old).max() + np.float32(learning_rate)) + 8 * np.finfo(np.float32).eps * learning_rate
-        assert learning_rate / 2 < farthest <= learning_rate + rounding, variable.path
+    for path, farthest in moved.items():
+        largest = np.abs(before[path]).max() + np.float32(learning_rate)
+        rounding = np.spacing(largest) + 8 * np.finfo(np.float32).eps * learning_rate
+        assert learning_rate / 2 < farthest <= learning_rate + rounding, path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reference.ops._operands import Array, check_equal, check_floating
@@ -21,6 +23,8 @@ def conv2d(x: Array, kernel: Array, bias: Array, *, strides: tuple[int, int], pa
     (p, q), (s, t) = kernel.shape[:2], strides
     x = pad(x, (p, q), strides, padding, value=0.0)  # (N, H', W', C)
     windows = np.lib.stride_tricks.sliding_window_view(x, (p, q), axis=(1, 2))[:, ::s, ::t]  # (N, I, J, C, P, Q)
-    # Ordered like the kernel, the windows are the rows of a matrix, and the whole sum is one matrix product.
-    rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)  # (N, I, J, P·Q·C)
-    return rows @ kernel.reshape(-1, kernel.shape[3]) + bias  # (N, I, J, O)
+    # Ordered like the kernel, the windows are the rows of one matrix, and the whole sum is one matrix product.
+    k, o = math.prod(kernel.shape[:3]), kernel.shape[3]
+    rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k)  # (N·I·J, P·Q·C)
+    y = rows @ kernel.reshape(k, o) + bias  # (N·I·J, O)
+    return y.reshape(*windows.shape[:3], o)  # (N, I, J, O)
