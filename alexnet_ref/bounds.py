@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ref.arithmetic import FLOAT32, FLOAT64, TF32, Arithmetic
 from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax, ops
 from reference.forward import apply
 from reference.ops.resize import interpolation
@@ -32,20 +33,7 @@ Array = NDArray[Any]
 FALSE_ALARM = 1e-9  # per comparison of one layer's output: a run of a thousand comparisons errs once in a million
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arithmetic:
-    """How numbers are rounded: the operands of products to `operand`, all else to `u` (unit roundoffs); `tiny` may become 0."""
-
-    name: str
-    u: float
-    operand: float = 0.0  # 0: operands are used as they are
-    tiny: float
-
-
-# u = 2^−p for p bits of significand; tiny is the least normal number, below which processors may flush to zero.
-FLOAT64 = Arithmetic(name="float64", u=2.0**-53, tiny=2.0**-1022)
-FLOAT32 = Arithmetic(name="float32", u=2.0**-24, tiny=2.0**-126)
-TF32 = Arithmetic(name="TF32", u=2.0**-24, operand=2.0**-11, tiny=2.0**-126)
+__all__ = ["FALSE_ALARM", "FLOAT32", "FLOAT64", "TF32", "Arithmetic", "allowed", "carried", "confidence"]
 
 
 def confidence(elements: int) -> float:
@@ -71,7 +59,19 @@ def carried(layer: Layer, params: Mapping[str, Array], x: Array, difference: Arr
 
 
 def _bound(layer: Layer, params: Mapping[str, Array], x: Array, difference: Array | None, arithmetic: Arithmetic) -> Array:
-    both = replace(arithmetic, u=arithmetic.u + FLOAT64.u)  # every bound is linear in u: the candidate's and the oracle's
+    bound = _computed(layer, params, x, difference, _with_oracle(arithmetic))
+    # A result stored with fewer bits is rounded once more, unless it was only selected or moved.
+    if arithmetic.result and not isinstance(layer, (ReLU, MaxPool, Flatten, Dropout)):
+        bound = bound + arithmetic.result * (np.abs(apply(layer, params, x)) + bound)
+    return bound
+
+
+def _with_oracle(arithmetic: Arithmetic) -> Arithmetic:
+    """Return the arithmetic with the oracle's own roundoff added: every bound is linear in both."""
+    return replace(arithmetic, u=arithmetic.u + FLOAT64.u, accumulator=arithmetic.accumulator + FLOAT64.u)
+
+
+def _computed(layer: Layer, params: Mapping[str, Array], x: Array, difference: Array | None, both: Arithmetic) -> Array:
     match layer:
         case Conv() | Dense():
             linear = replace(layer, activation=None)
@@ -102,7 +102,7 @@ def _products(linear: Conv | Dense, params: Mapping[str, Array], x: Array, arith
     k = math.prod(kernel.shape[:-1])
     sums = apply(linear, {"kernel": kernel, "bias": bias}, np.abs(x))
     lam = confidence(sums.size)
-    bound: Array = lam * math.sqrt(k + 1) * arithmetic.u * sums + (k + 1) * arithmetic.tiny
+    bound: Array = lam * math.sqrt(k + 1) * arithmetic.accumulator * sums + (k + 1) * arithmetic.tiny
     if arithmetic.operand:
         squares = apply(linear, {"kernel": kernel**2, "bias": np.zeros_like(bias)}, x**2)
         bound = bound + lam * math.sqrt(2) * arithmetic.operand * np.sqrt(squares)

@@ -119,6 +119,6 @@ def compile_model(model: Any, architecture: Architecture | str, *, jit_compile: 
             loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         case _:
             assert_never(recipe.loss)
-    optimizer = keras.optimizers.Adam(recipe.learning_rate)
+    optimizer = keras.optimizers.Adam(recipe.learning_rate, epsilon=recipe.epsilon)
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=jit_compile)
     return model

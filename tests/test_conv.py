@@ -199,7 +199,7 @@ def test_conv_refuses_operands_that_do_not_fit() -> None:
     """Integers, missing axes, other channels and a bias of another length are refused with both sizes."""
     x, kernel, bias = np.ones((1, 4, 5, 3)), np.ones((2, 2, 3, 6)), np.ones(6)
     for operand, message in (
-        ((x.astype(int), kernel, bias), "x must be a floating-point array.*received dtype int64"),
+        ((x.astype(np.int64), kernel, bias), "x must be a floating-point array.*received dtype int64"),
         ((x[0], kernel, bias), r"x has the wrong number of axes; expected \(N, H, W, C\); received shape \(4, 5, 3\)"),
         ((x, kernel[0], bias), r"kernel has the wrong number of axes; expected \(H, W, I, O\)"),
         ((x[..., :2], kernel, bias), "input channels must equal the channels of x; expected 2; received 3"),
@@ -261,7 +261,13 @@ def tensorflows(x: Array, kernel: Array, bias: Array, strides: Pair, padding: Pa
     import tensorflow as tf
 
     x, kernel, bias = (a.astype(np.float32) for a in (x, kernel, bias))
-    y: Array = (tf.nn.conv2d(x, kernel, strides=strides, padding=padding) + bias).numpy()
+    # TensorFlow 2.21's oneDNN kernel returns garbage for two or more images of one channel where the output has one column and
+    # several rows, at strides (1, more than 1): one image is right, and so is everything without oneDNN. Neither document's
+    # layers are of this kind. It would otherwise fail one example in several hundred.
+    columns = len(window_starts(x.shape[2], kernel.shape[1], strides[1], padding))
+    one_by_one = x.shape[3] == columns == strides[0] == 1 < strides[1]
+    batches = np.split(x, len(x)) if one_by_one else [x]
+    y: Array = np.concatenate([tf.nn.conv2d(batch, kernel, strides=strides, padding=padding) + bias for batch in batches])
     return y
 
 

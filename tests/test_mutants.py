@@ -33,6 +33,7 @@ def test_every_check_function_is_counted() -> None:
     assert [function.__name__ for function in CHECKS] == [
         "check_facts",
         "check_probes",
+        "check_products",
         "check_dropout",
         "check_agreement",
         "check_unseen",

@@ -65,6 +65,7 @@ def test_json_holds_everything() -> None:
     assert (stored["verdict"], stored["first_wrong_layer"], stored["failed"]) == ("does not conform", "norm1", 1)
     assert stored["checks"] == [
         {"id": BAD[0], "layer": "norm1", "status": "failed", "fact": "off", "error": 1.0, "allowed": 0.0, "ratio": None}
+        | {"arithmetic": None}
     ]
     assert stored["environment"] == {"numpy": "2"}
 

@@ -107,6 +107,7 @@ def test_every_window_has_its_documented_padding(architecture: Architecture) -> 
 @example(n=1, k=3, s=4)
 @example(n=7, k=2, s=2)
 @example(n=5, k=2, s=7)
+@example(n=8, k=3, s=6)
 def test_same_counts_windows(n: int, k: int, s: int) -> None:
     """SAME's number of windows and its padding are those found by counting."""
     starts = window_starts(n, k, s, "SAME")

@@ -8,11 +8,19 @@ from alexnet_ref.checks.check import Check, Material, Status, concept
 from alexnet_ref.checks.dropout import check_dropout
 from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.checks.probes import check_probes
+from alexnet_ref.checks.products import check_products
 from alexnet_ref.checks.unseen import check_unseen
 from reference import Architecture
 
 CheckFunction = Callable[[Candidate, Architecture, Material], Iterator[Check]]
 
-CHECKS: tuple[CheckFunction, ...] = (check_facts, check_probes, check_dropout, check_agreement, check_unseen)
+CHECKS: tuple[CheckFunction, ...] = (
+    check_facts,
+    check_probes,
+    check_products,
+    check_dropout,
+    check_agreement,
+    check_unseen,
+)
 
 __all__ = ["CHECKS", "Check", "CheckFunction", "Material", "Status", "concept"]

@@ -26,6 +26,7 @@ class Check:
     error: float | None = None
     allowed: float | None = None
     ratio: float | None = None  # error / allowed
+    arithmetic: str | None = None  # the sharpest that the layer's errors are consistent with, where that was inferred
 
     @property
     def kind(self) -> str:

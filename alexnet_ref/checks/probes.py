@@ -51,6 +51,9 @@ def check_probes(candidate: Candidate, architecture: Architecture, material: Mat
         if layer.name not in present:
             yield not_checkable(check, layer.name, "the candidate has no layer of this name")
             continue
+        if kind == "exact" and material.arithmetic.result:
+            yield not_checkable(check, layer.name, f"{material.arithmetic.name} results have too few bits for exact sums")
+            continue
         rng = np.random.default_rng([material.seed, index])
         x = probe_input(layer, inputs[layer.name], rng)
         params = probe_params(layer, inputs[layer.name], rng)
