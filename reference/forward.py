@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from reference import ops
+from reference.architectures import as_architecture
 from reference.errors import InvalidInput
 from reference.layers import (
     LRN,
@@ -24,7 +25,7 @@ from reference.layers import (
     Resize,
     Softmax,
 )
-from reference.params import Params, check_params
+from reference.params import Params, as_array, check_params
 from reference.shapes import layer_shapes
 
 Array = NDArray[Any]
@@ -36,7 +37,7 @@ BLOCK = 8
 
 
 def forward(
-    architecture: Architecture,
+    architecture: Architecture | str,
     params: Params,
     x: Array,
     dtype: DTypeLike = np.float64,
@@ -50,6 +51,7 @@ def forward(
     without them dropout is the identity. InvalidInput names what cannot be used: shapes, integers, non-finite values, params,
     masks.
     """
+    architecture = as_architecture(architecture)
     x = as_input(architecture, x, dtype)
     params = as_params(architecture, params, dtype)
     shapes = layer_shapes(architecture)
@@ -64,8 +66,9 @@ def forward(
     return outputs
 
 
-def predict(architecture: Architecture, params: Params, x: Array, dtype: DTypeLike = np.float64) -> Array:
+def predict(architecture: Architecture | str, params: Params, x: Array, dtype: DTypeLike = np.float64) -> Array:
     """Return the last layer's output alone, as `forward` computes it, in memory that does not grow with the layers."""
+    architecture = as_architecture(architecture)
     x = as_input(architecture, x, dtype)
     params = as_params(architecture, params, dtype)
     results = []
@@ -116,9 +119,9 @@ def activate(activation: Activation | None, x: Array) -> Array:
             assert_never(activation)
 
 
-def draw_masks(architecture: Architecture, n: int, seed: int = 0) -> dict[str, NDArray[np.bool_]]:
+def draw_masks(architecture: Architecture | str, n: int, seed: int = 0) -> dict[str, NDArray[np.bool_]]:
     """Draw a mask for each dropout layer and n images: every element kept with probability 1 − rate, independently."""
-    rng = np.random.default_rng(seed)
+    architecture, rng = as_architecture(architecture), np.random.default_rng(seed)
     shapes = layer_shapes(architecture)
     return {
         layer.name: rng.random((n, *shapes[layer.name])) < layer.keep_prob
@@ -130,9 +133,8 @@ def draw_masks(architecture: Architecture, n: int, seed: int = 0) -> dict[str, N
 def as_input(architecture: Architecture, x: Array, dtype: DTypeLike) -> Array:
     """Return x as (N, H, W, C) in `dtype`, or refuse it: shape, integers, values that are not finite."""
     where = f"input of {architecture.name!r}"
-    if dtype not in (np.float32, np.float64):
-        raise InvalidInput("dtype is not supported", where=where, expected="float64 or float32", received=str(dtype))
-    x = np.asarray(x)
+    check_dtype(dtype, where)
+    x = as_array(x, where)
     if not np.issubdtype(x.dtype, np.floating):
         raise InvalidInput(
             "images must be floating point",
@@ -145,30 +147,51 @@ def as_input(architecture: Architecture, x: Array, dtype: DTypeLike) -> Array:
         shapes = {architecture.input_shape, architecture.fed_shape}
         expected = " or ".join(str(("N", *shape)).replace("'", "") for shape in sorted(shapes, key=len))
         raise InvalidInput("wrong shape", where=where, expected=f"{expected}, N at least 1", received=str(x.shape))
-    if not np.isfinite(x).all():
-        raise InvalidInput("values are not finite", where=where, expected="finite values", received="NaN or infinity")
-    return x.reshape(len(x), *architecture.input_shape).astype(dtype)
+    return converted(x.reshape(len(x), *architecture.input_shape), dtype, where)
 
 
 def as_params(architecture: Architecture, params: Params, dtype: DTypeLike) -> dict[str, dict[str, Array]]:
     """Return the params in `dtype`, or refuse them (`check_params`)."""
     check_params(architecture, params)
-    return {layer: {part: np.asarray(array, dtype) for part, array in parts.items()} for layer, parts in params.items()}
+    where = f"params of {architecture.name!r}"
+    return {
+        layer: {part: converted(np.asarray(array), dtype, f"{where}: {layer}/{part}") for part, array in parts.items()}
+        for layer, parts in params.items()
+    }
+
+
+def check_dtype(dtype: DTypeLike, where: str) -> None:
+    """Refuse every dtype that the oracle does not compute in."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise InvalidInput("dtype is not supported", where=where, expected="float64 or float32", received=str(dtype))
+
+
+def converted(x: Array, dtype: DTypeLike, where: str) -> Array:
+    """Return x in `dtype`, finite; InvalidInput where it is not, or is too large for the dtype."""
+    with np.errstate(over="ignore"):  # said below
+        y: Array = x.astype(dtype, copy=False)
+    if not np.isfinite(y).all():
+        received = "NaN or infinity" if not np.isfinite(x).all() else f"values too large for {np.dtype(dtype)}"
+        raise InvalidInput("values are not finite", where=where, expected="finite values", received=received)
+    return y
 
 
 def check_masks(architecture: Architecture, masks: Masks, n: int) -> None:
     """Refuse masks that are not one boolean array for each dropout layer and image."""
     where = f"masks of {architecture.name!r}"
     shapes = layer_shapes(architecture)
+    if not isinstance(masks, Mapping):
+        raise InvalidInput("masks are no mapping", where=where, expected="{layer: bool array}", received=type(masks).__name__)
     names = {layer.name for layer in architecture.layers if isinstance(layer, Dropout)}
     if set(masks) != names:
         raise InvalidInput(
             "a mask for each dropout layer is needed",
             where=where,
             expected=", ".join(sorted(names)) or "none",
-            received=", ".join(sorted(masks)) or "none",
+            received=", ".join(sorted(map(str, masks))) or "none",
         )
     for name, mask in masks.items():
+        mask = as_array(mask, f"{where}: {name}")  # noqa: PLW2901 - the same mask, made sure to be an array
         if mask.dtype != np.bool_ or mask.shape != (n, *shapes[name]):
             raise InvalidInput(
                 "wrong mask",

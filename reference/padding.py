@@ -8,7 +8,7 @@ An odd total puts the odd position *after* the data. Source: https://www.tensorf
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,13 @@ Padding = Literal["SAME", "VALID"]
 
 
 def output_size(n: int, k: int, s: int, padding: Padding) -> int:
-    """Return o, the number of window positions on one axis; InvalidInput where VALID leaves none."""
+    """Return o, the number of window positions on one axis; InvalidInput where VALID leaves none, or the words mean nothing."""
+    if k < 1 or s < 1 or padding not in get_args(Padding):
+        raise InvalidInput(
+            "no window can be moved like this",
+            expected="a size and stride of at least 1, padding 'SAME' or 'VALID'",
+            received=f"size {k}, stride {s}, padding {padding!r}",
+        )
     match padding:
         case "SAME":
             return -(-n // s)
@@ -38,9 +44,10 @@ def output_size(n: int, k: int, s: int, padding: Padding) -> int:
 
 def pad_widths(n: int, k: int, s: int, padding: Padding) -> tuple[int, int]:
     """Return (before, after), the positions added on the two sides of one axis."""
+    o = output_size(n, k, s, padding)
     if padding == "VALID":
         return 0, 0
-    total = max((output_size(n, k, s, padding) - 1) * s + k - n, 0)
+    total = max((o - 1) * s + k - n, 0)
     return total // 2, total - total // 2
 
 

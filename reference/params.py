@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.architectures import as_architecture
 from reference.errors import InvalidInput
 from reference.layers import Architecture, Initializer
 from reference.shapes import Shape, layer_inputs, param_shapes
@@ -16,13 +17,15 @@ from reference.shapes import Shape, layer_inputs, param_shapes
 Params = Mapping[str, Mapping[str, NDArray[np.floating]]]
 
 
-def init_params(architecture: Architecture, seed: int = 0) -> dict[str, dict[str, NDArray[np.float32]]]:
+def init_params(architecture: Architecture | str, seed: int = 0) -> dict[str, dict[str, NDArray[np.float32]]]:
     """Draw the architecture's parameters as its document starts them, reproducibly from the seed.
 
     keras_sequential: Glorot-uniform kernels, zero biases (Keras's defaults). tf1_graph: standard normal, all of them.
     Layers without parameters have no entry.
     """
-    rng = np.random.default_rng(seed)
+    if seed < 0:
+        raise InvalidInput("seed is out of range", expected="at least 0", received=str(seed))
+    architecture, rng = as_architecture(architecture), np.random.default_rng(seed)
     recipe = architecture.recipe
     initializers = {"kernel": recipe.kernel_initializer, "bias": recipe.bias_initializer}
     return {
@@ -63,9 +66,25 @@ def check_params(architecture: Architecture, params: Any) -> None:
         )
     _check_names("the layers", where, set(expected), set(params))
     for layer, parts in expected.items():
-        _check_names(f"the parts of layer {layer!r}", where, set(parts), set(params[layer]))
+        own = params[layer]
+        if not isinstance(own, Mapping):
+            raise InvalidInput(
+                "a layer's params are no mapping",
+                where=f"{where}: {layer}",
+                expected="{part: array}",
+                received=type(own).__name__,
+            )
+        _check_names(f"the parts of layer {layer!r}", where, set(parts), set(own))
         for part, shape in parts.items():
-            _check_array(np.asarray(params[layer][part]), shape, f"{where}: {layer}/{part}")
+            _check_array(as_array(own[part], f"{where}: {layer}/{part}"), shape, f"{where}: {layer}/{part}")
+
+
+def as_array(value: Any, where: str) -> NDArray[Any]:
+    """Return the value as an array; InvalidInput where it is none, such as a ragged list."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise InvalidInput("this is no array", where=where, received=str(error)) from None
 
 
 def _check_names(what: str, where: str, expected: set[str], received: set[str]) -> None:

@@ -388,3 +388,42 @@ def test_predict_takes_bounded_memory(drawn: dict[str, Params]) -> None:
     added = many.nbytes - few.nbytes
     assert peak(predict, many) - peak(predict, few) <= 3 * added
     assert peak(forward, many) - peak(forward, few) > 64 * added  # conv1 alone: 64 numbers for each pixel
+
+
+ONE_DENSE = reference.Architecture(
+    name="s", input_shape=(1, 1, 2), layers=(reference.Flatten(name="f"), reference.Dense(name="o", units=1))
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: reference.predict("alexnet", {}, np.ones((1, 784))), "no such architecture"),
+        (lambda: reference.predict(["tf1_graph"], {}, np.ones((1, 784))), "no such architecture"),  # type: ignore[arg-type]
+        (lambda: reference.init_params("tf1_graph", -1), "seed is out of range"),
+        (lambda: reference.predict(ONE_DENSE, _dense_params(1e39), np.ones((1, 1, 1, 2)), np.float32), "too large for float32"),
+        (
+            lambda: reference.predict(ONE_DENSE, _dense_params(1.0), np.full((1, 1, 1, 2), 1e39), np.float32),
+            "too large for float32",
+        ),
+        (lambda: reference.predict(ONE_DENSE, {"o": None}, np.ones((1, 1, 1, 2))), "no mapping"),  # type: ignore[dict-item]
+        (lambda: reference.predict(ONE_DENSE, _dense_params(1.0), [[1.0], [1.0, 2.0]]), "this is no array"),  # type: ignore[arg-type]
+        (lambda: reference.forward("tf1_graph", reference.init_params("tf1_graph"), np.ones((1, 784)), masks=[1]), "no mapping"),  # type: ignore[arg-type]
+    ],
+)
+def test_strange_arguments_are_refused(call: Callable[[], object], message: str) -> None:
+    """Unknown names, negative seeds, overflow on conversion, and what is no array or mapping, are refused in a line."""
+    with pytest.raises(reference.InvalidInput, match=message):
+        call()
+
+
+def test_names_and_dtype_words_are_taken() -> None:
+    """The architecture's name and NumPy's words for a dtype do as well as the objects."""
+    params = reference.init_params("tf1_graph")
+    x = np.random.default_rng(0).random((1, 784))
+    by_object = reference.predict(reference.ARCHITECTURES["tf1_graph"], params, x, np.float32)
+    assert_equal(reference.predict("tf1_graph", params, x, "float32"), by_object)
+
+
+def _dense_params(value: float) -> dict[str, dict[str, NDArray[np.float64]]]:
+    return {"o": {"kernel": np.full((2, 1), value), "bias": np.zeros(1)}}

@@ -123,12 +123,21 @@ def test_same_counts_windows(n: int, k: int, s: int) -> None:
 @example(n=3, k=4, s=1)
 def test_valid_counts_windows(n: int, k: int, s: int) -> None:
     """VALID's number of windows is the number that fit, without padding; where none fits the layer is refused."""
-    assert pad_widths(n, k, s, "VALID") == (0, 0)
     if starts := window_starts(n, k, s, "VALID"):
+        assert pad_widths(n, k, s, "VALID") == (0, 0)
         assert output_size(n, k, s, "VALID") == len(starts)
     else:
-        with pytest.raises(reference.InvalidInput, match=f"does not fit.*expected at least {k} positions.*received {n}"):
-            output_size(n, k, s, "VALID")
+        for refusing in (pad_widths, output_size):
+            with pytest.raises(reference.InvalidInput, match=f"does not fit.*expected at least {k} positions.*received {n}"):
+                refusing(n, k, s, "VALID")
+
+
+@pytest.mark.parametrize(("k", "s", "padding"), [(0, 1, "SAME"), (1, 0, "SAME"), (2, -1, "VALID"), (2, 1, "same"), (2, 1, None)])
+def test_senseless_windows_are_refused(k: int, s: int, padding: Any) -> None:
+    """A window of no size, a stride of nothing or backwards, and any other word than SAME and VALID are refused."""
+    for refusing in (pad_widths, output_size):
+        with pytest.raises(reference.InvalidInput, match="no window can be moved like this"):
+            refusing(5, k, s, padding)
 
 
 @given(n=st.integers(1, 40), k=st.integers(1, 12), s=st.integers(1, 7))

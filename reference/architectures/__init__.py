@@ -15,6 +15,6 @@ def as_architecture(architecture: Architecture | str) -> Architecture:
     """Return the architecture itself, or the documented one of that name; InvalidInput lists the names."""
     if isinstance(architecture, Architecture):
         return architecture
-    if architecture in ARCHITECTURES:
+    if architecture in list(ARCHITECTURES):  # a list, so that what cannot be hashed is refused below as well
         return ARCHITECTURES[architecture]
     raise InvalidInput("no such architecture", expected="one of " + ", ".join(ARCHITECTURES), received=repr(architecture))
