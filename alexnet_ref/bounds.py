@@ -79,7 +79,7 @@ def _computed(layer: Layer, params: Mapping[str, Array], x: Array, difference: A
             if difference is not None:
                 squares = {"kernel": params["kernel"] ** 2, "bias": np.zeros_like(params["bias"])}
                 bound = bound + np.sqrt(apply(linear, squares, difference**2))
-            return _activated(layer, apply(linear, params, x), bound, both)
+            return bound if layer.activation is None else _activated(layer, apply(linear, params, x), bound, both)
         case LRN():
             return _lrn(layer, x, difference, both)
         case Softmax():
@@ -88,7 +88,9 @@ def _computed(layer: Layer, params: Mapping[str, Array], x: Array, difference: A
             bound = _resize(layer, x, both)
             return bound if difference is None else bound + apply(layer, {}, difference)  # weights of at most 1
         case ReLU():
-            return np.zeros_like(x) if difference is None else _relu(x, difference)
+            # Exact, but for numbers so small that processors may take them for zero.
+            small = np.where((x > 0) & (x < both.tiny), x, 0.0)
+            return small if difference is None else np.maximum(_relu(x, difference), small)
         case MaxPool() | Flatten() | Dropout():
             # They select or move values, exactly: the largest difference in a window, or the same differences.
             return apply(layer, {}, np.zeros_like(x) if difference is None else difference)
@@ -151,14 +153,20 @@ def _softmax(z: Array, difference: Array, arithmetic: Arithmetic) -> Array:
     """Bound softmax of z that may differ by `difference` already.
 
     y' / y = exp(δ_k) / Σ p_l·exp(δ_l) lies within exp(±(|δ_k| + max|δ_l|)); the computation adds to δ the rounding of z − m,
-    u·|z − m|, the exponential's 4·u, and to y the sum's K·u and the division's u. What exp sends below `tiny` may become 0.
+    u·|z − m|, the exponential's 4·u, and to y the sum's K·u and the division's u. What exp sends below 2·`tiny` may become 0:
+    2·`tiny`, because exponentials are put together as 2·2^(n−1).
     """
     y = ops.softmax(z)
-    delta = difference + arithmetic.u * np.abs(z - z.max(axis=-1, keepdims=True)) + 4 * arithmetic.u
+    with np.errstate(over="ignore"):  # a gap beyond all numbers belongs to a probability of 0
+        gap = np.minimum(z.max(axis=-1, keepdims=True) - z, np.finfo(z.dtype).max)
+    delta = difference + np.where(y > 0, arithmetic.u * gap, 0) + 4 * arithmetic.u
     # The maximum counts only as far as its class has weight; all of them together have weight 1.
     common = np.max(np.where(y > 0, delta, 0), axis=-1, keepdims=True)
-    bound: Array = y * np.expm1(delta + common + (z.shape[-1] + 1) * arithmetic.u) + arithmetic.tiny
-    return np.minimum(bound, 1.0)  # probabilities never differ by more
+    factor = delta + common + (z.shape[-1] + 1) * arithmetic.u
+    # Probabilities never differ by more than 1; exp(−gap) is at least y, and not 0 where y is too small to be seen.
+    large = np.exp(np.minimum(factor - gap, 0))
+    bound: Array = np.where(factor < 1, y * np.expm1(np.minimum(factor, 1)), large) + 2 * arithmetic.tiny
+    return bound
 
 
 def _resize(layer: Resize, x: Array, arithmetic: Arithmetic) -> Array:

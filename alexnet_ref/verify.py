@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from alexnet_ref.bounds import FLOAT32, Arithmetic
 from alexnet_ref.candidates import as_candidate
-from alexnet_ref.checks import CHECKS, Check, Material
+from alexnet_ref.checks import CHECKS, Check, CheckFunction, Material
 from alexnet_ref.devices import describe_host
 from alexnet_ref.mnist import SAMPLE_HOLD_OUT, load, prepare
 from alexnet_ref.report import Report
@@ -28,12 +28,14 @@ def verify(
     seed: int = 0,
     batch_size: int = 16,
     arithmetic: Arithmetic = FLOAT32,
+    checks: Sequence[CheckFunction] = CHECKS,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> Report:
     """Judge a candidate: a keras.Model, or anything with the interface of `alexnet_ref.candidates.Candidate`.
 
     `images` (N, *input_shape), 0 … 1, default to `batch_size` real digits that the package ships, and pass the network in
-    batches of that size. `arithmetic` is what the candidate computes in. `on_check` sees each check as it is made.
+    batches of that size. `arithmetic` is what the candidate computes in. `checks` are made in their order, and `on_check` sees
+    each as it is made.
     A port that does not conform never raises: it fails checks. InvalidInput: what cannot be judged at all.
     """
     architecture = as_architecture(architecture)
@@ -44,15 +46,15 @@ def verify(
         images = digits(architecture, None, batch_size)
     images = as_input(architecture, images, np.float32)
     material = Material(images=images, seed=seed, batch_size=batch_size, arithmetic=arithmetic)
-    checks: list[Check] = []
-    for function in CHECKS:
+    made: list[Check] = []
+    for function in checks:
         for check in function(candidate, architecture, material):
-            checks.append(check)
+            made.append(check)
             on_check(check)
     return Report(
         candidate=candidate.name,
         architecture=architecture.name,
-        checks=tuple(checks),
+        checks=tuple(made),
         environment={
             "alexnet-ref": version("alexnet-ref"),
             **describe_host(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alexnet_ref.checks import CHECKS
+from alexnet_ref.checks.agreement import check_agreement
 from alexnet_ref.verify import verify
 from tests.mutants import MUTANTS, Mutant
 
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.tf
 def test_mutant_is_rejected(name: str) -> None:
     """The mutant does not conform, its own layer is the first wrong one, and the check meant for it is among those that fail."""
     mutant: Mutant = MUTANTS[name]
-    report = verify(mutant.build(), mutant.architecture, batch_size=1)
+    # Only precision needs real digits to show; the others are rejected by probes, and a second each is saved.
+    checks = [check for check in CHECKS if mutant.kind == "isolated" or check is not check_agreement]
+    report = verify(mutant.build(), mutant.architecture, batch_size=1, checks=checks)
     assert not report.conforms
     assert report.first_wrong_layer == mutant.layer
     assert mutant.kind in {check.kind for check in report.of("failed") if check.layer == mutant.layer}

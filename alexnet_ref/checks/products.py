@@ -40,7 +40,7 @@ def check_products(candidate: Candidate, architecture: Architecture, material: M
                 yield not_checkable(check_id(layer, kind), layer.name, "the candidate has no layer of this name")
             continue
         rng = np.random.default_rng([material.seed, index, 1])
-        count = max(3, -(-ELEMENTS // math.prod(outputs[layer.name])))
+        count = -(-ELEMENTS // math.prod(outputs[layer.name]))  # rounded up)
         x = rng.standard_normal((count, *inputs[layer.name])).astype(np.float32)
         params = random_params(layer, inputs[layer.name], rng)
         try:
