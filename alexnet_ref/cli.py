@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from alexnet_ref.arithmetic import ARITHMETICS, FLOAT32, TF32
 from reference import ARCHITECTURES, Architecture, InvalidInput
 
 ARCHITECTURE = click.Choice(list(ARCHITECTURES))
@@ -45,7 +46,13 @@ def main() -> None:
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Digits per forward pass.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For weights and probes.")
 @click.option("--device", metavar="NAME", help="TensorFlow device, such as CPU:0 or GPU:0 (default: TensorFlow's choice).")
-@click.option("--tf32/--no-tf32", default=False, show_default=True, help="Let a GPU round products to TF32, and allow for it.")
+@click.option(
+    "--arithmetic",
+    type=click.Choice([arithmetic.name for arithmetic in ARITHMETICS], case_sensitive=False),
+    default=FLOAT32.name,
+    show_default=True,
+    help="What the models compute in, and are judged by; a GPU may use TF32 only if that is named.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole report here.")
 @click.option("--verbose", is_flag=True, help="Print the document facts as well.")
 @click.pass_context
@@ -57,12 +64,11 @@ def verify(
     batch_size: int,
     seed: int,
     device: str | None,
-    tf32: bool,
+    arithmetic: str,
     json_file: Path | None,
     verbose: bool,
 ) -> None:
     """Hold the TensorFlow models against the documents and the NumPy oracle, layer by layer, on real digits."""
-    from alexnet_ref.bounds import FLOAT32, TF32
     from alexnet_ref.report.json import write_json
     from alexnet_ref.report.table import agreement_table, facts_table, failures_table
     from alexnet_ref.verify import digits
@@ -75,12 +81,11 @@ def verify(
     _import_tensorflow(console)
     from alexnet_ref import devices
 
+    declared = next(candidate for candidate in ARITHMETICS if candidate.name == arithmetic)
     reports = []
-    with devices.settings(device=device, tf32=tf32, deterministic=False):
+    with devices.settings(device=device, tf32=declared == TF32, deterministic=False):
         for architecture, x in zip(architectures, inputs, strict=True):
-            report = _verify_built_in(
-                console, architecture, x, seed=seed, batch_size=batch_size, arithmetic=TF32 if tf32 else FLOAT32
-            )
+            report = _verify_built_in(console, architecture, x, seed=seed, batch_size=batch_size, arithmetic=declared)
             reports.append(report)
             if verbose:
                 console.print(facts_table(report))

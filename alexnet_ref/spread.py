@@ -68,6 +68,7 @@ class Measured:
     """A product layer's errors on a random probe, before they are judged by any arithmetic. All arrays have one shape."""
 
     error: Array  # received − y
+    received: Array
     y: Array  # the oracle's result, before the activation
     q: Array  # Σ(x·w)², the oracle run on squares
     k: int  # terms of each sum
@@ -80,7 +81,8 @@ def measure(received: Array, layer: Conv | Dense, params: Mapping[str, Array], x
     y = apply(linear, params, x)
     q = apply(linear, {"kernel": params["kernel"] ** 2, "bias": np.zeros_like(params["bias"])}, x**2)
     k = math.prod(params["kernel"].shape[:-1])
-    return Measured(error=received.astype(np.float64) - y, y=y, q=q, k=k, relu=layer.activation == "relu")
+    received = received.astype(np.float64)
+    return Measured(error=received - y, received=received, y=y, q=q, k=k, relu=layer.activation == "relu")
 
 
 def deviation(measured: Measured, arithmetic: Arithmetic, lanes: int = 1) -> Array:
@@ -125,8 +127,18 @@ def judge(measured: Measured, arithmetic: Arithmetic) -> Errors:
 
 
 def infer(measured: Measured) -> Arithmetic | None:
-    """Return the sharpest arithmetic that the errors are consistent with; None where none is."""
-    return next((arithmetic for arithmetic in ARITHMETICS if judge(measured, arithmetic).passed), None)
+    """Return the sharpest arithmetic that the errors are consistent with; None where none is.
+
+    Results stored with few bits are recognised by having no others, whatever their errors.
+    """
+    stored = next((a.result for a in reversed(ARITHMETICS) if a.result and _has_bits(measured.received, a.result)), 0.0)
+    return next((a for a in ARITHMETICS if a.result == stored and judge(measured, a).passed), None)
+
+
+def _has_bits(x: Array, u: float) -> bool:
+    """Tell whether every number has a significand of no more bits than unit roundoff u leaves."""
+    fraction, _ = np.frexp(x)
+    return bool((fraction / u == np.round(fraction / u)).all())
 
 
 def _lanes(measured: Measured, counted: Array, arithmetic: Arithmetic) -> int:

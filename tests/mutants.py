@@ -271,7 +271,7 @@ MUTANTS: dict[str, Mutant] = {
     "dropout_not_scaled": functional(T, "drop2", "scaling", _dropout_as(lambda rate: 1.0)),
     "dropout_divided_by_rate": functional(T, "drop2", "scaling", _dropout_as(lambda rate: 1 / rate)),
     "dropout_never": functional(K, "dropout", "scaling", _instead(lambda x: x)),
-    "dropout_rate_slightly_off": described(K, "dropout_1", "kept", rate=0.51),
+    "dropout_rate_slightly_off": described(K, "dropout_1", "kept", rate=0.502),
     "dropout_whole_channels": functional(T, "drop1", "independent", _dropout_as(lambda rate: 1 / (1 - rate), "channel")),
     "dropout_one_mask_for_the_batch": functional(T, "drop3", "independent", _dropout_as(lambda rate: 1 / (1 - rate), "batch")),
     # flatten
@@ -309,6 +309,15 @@ MUTANTS: dict[str, Mutant] = {
         ),
     ),
     # precision
+    "precision_weights_slightly_off": functional(
+        T, "fc1", "bias", lambda right, x, training: right.activation(tf.matmul(x, right.kernel * (1 + 1e-6)) + right.bias)
+    ),
+    "precision_tf32_products": functional(
+        T,
+        "conv2",
+        "variance",
+        _conv_with(lambda w: tf.bitcast(tf.bitcast(w, tf.int32) + 0x1000 & ~0x1FFF, tf.float32)),
+    ),
     "precision_bfloat16": functional(
         K,
         "dense",

@@ -34,6 +34,7 @@ def _report(report: Report) -> dict[str, Any]:
         "candidate": report.candidate,
         "verdict": report.verdict,
         "first_wrong_layer": report.first_wrong_layer,
+        "arithmetic": report.arithmetic,
         "passed": len(report.of("passed")),
         "failed": len(report.of("failed")),
         "not_checkable": len(report.of("not checkable")),

@@ -6,6 +6,7 @@ import collections
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from alexnet_ref.arithmetic import ARITHMETICS
 from alexnet_ref.checks import Check, Status
 
 Verdict = Literal["conforms", "does not conform", "could not be checked"]
@@ -37,6 +38,13 @@ class Report:
         return self.verdict == "conforms"
 
     @property
+    def arithmetic(self) -> str | None:
+        """The sharpest arithmetic that every layer's errors are consistent with; None where none was inferred."""
+        names = [arithmetic.name for arithmetic in ARITHMETICS]
+        inferred = [check.arithmetic for check in self.checks if check.arithmetic is not None]
+        return max(inferred, key=names.index) if inferred else None
+
+    @property
     def first_wrong_layer(self) -> str | None:
         """The first layer, in the document's order, that is wrong on its own: an error that it inherits does not count."""
         order = list(dict.fromkeys(check.layer for check in self.checks if check.layer))
@@ -52,6 +60,8 @@ class Report:
         if failed:
             layer = self.first_wrong_layer
             line += f"; first wrong layer: {layer}" if layer else f"; first: {failed[0].id}"
+        if self.arithmetic:
+            line += f"; consistent with {self.arithmetic}"
         if skipped:
             reasons = collections.Counter(check.fact for check in skipped)
             reason, count = reasons.most_common(1)[0]
