@@ -54,6 +54,15 @@ def test_sentence_counts_what_ran_and_what_could_not() -> None:
     assert made(GOOD, BAD).sentence == "tf1_graph: does not conform: 1 of 2 checks passed; first wrong layer: norm1"
 
 
+def test_sentence_names_what_the_verdict_rests_on() -> None:
+    """The line says whether layers were held against the oracle on their own, end to end, or both."""
+    isolated: tuple[str, str | None, Status] = ("conv.isolated[conv1]", "conv1", "passed")
+    accumulated: tuple[str, str | None, Status] = ("conv.end_to_end[conv1]", "conv1", "passed")
+    assert "passed, isolated and end to end" in made(isolated, accumulated).sentence
+    assert made(accumulated).sentence.endswith("passed, end to end")
+    assert made(GOOD).sentence.endswith("passed")
+
+
 def test_json_holds_everything() -> None:
     """The JSON has the schema's number, the verdict and every check; infinity, which JSON lacks, becomes null."""
     check = Check(id=BAD[0], layer=BAD[1], status="failed", fact="off", error=1.0, allowed=0.0, ratio=math.inf)

@@ -45,6 +45,14 @@ class Report:
         return max(inferred, key=names.index) if inferred else None
 
     @property
+    def _scope(self) -> str:
+        """Which comparisons with the oracle the verdict rests on: each layer on its own, the whole network, or both."""
+        kinds = {check.kind for check in self.checks if check.status != "not checkable"}
+        words = {"isolated": "isolated", "end_to_end": "end to end"}
+        used = [word for kind, word in words.items() if kind in kinds]
+        return f", {' and '.join(used)}" if used else ""
+
+    @property
     def first_wrong_layer(self) -> str | None:
         """The first layer, in the document's order, that is wrong on its own: an error that it inherits does not count."""
         order = list(dict.fromkeys(check.layer for check in self.checks if check.layer))
@@ -56,7 +64,7 @@ class Report:
         """The verdict in one line: how many checks ran, how many could not be made and why."""
         passed, failed, skipped = (self.of(status) for status in ("passed", "failed", "not checkable"))
         ran = len(passed) + len(failed)
-        line = f"{self.architecture}: {self.verdict}: {len(passed)} of {ran} checks passed"
+        line = f"{self.architecture}: {self.verdict}: {len(passed)} of {ran} checks passed{self._scope}"
         if failed:
             layer = self.first_wrong_layer
             line += f"; first wrong layer: {layer}" if layer else f"; first: {failed[0].id}"
