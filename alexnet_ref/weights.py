@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import Architecture, InvalidInput, Params, as_architecture, check_params
+from reference import Architecture, InvalidInput, Params, as_architecture
+from reference.forward import as_params
 from reference.params import all_param_shapes
 
 
 def set_params(model: Any, architecture: Architecture | str, params: Params) -> None:
     """Write params into the model; InvalidInput, with the model untouched, where names or shapes do not fit."""
     architecture = as_architecture(architecture)
-    check_params(architecture, params)
+    values = as_params(architecture, params, np.float32)
     variables = _variables(model, architecture)
     for layer, parts in variables.items():
         for part, variable in parts.items():
-            variable.assign(np.asarray(params[layer][part], np.float32))
+            variable.assign(values[layer][part])
 
 
 def get_params(model: Any, architecture: Architecture | str) -> dict[str, dict[str, NDArray[np.float32]]]:
