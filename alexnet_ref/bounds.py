@@ -23,6 +23,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ref import winograd
 from alexnet_ref.arithmetic import FLOAT32, FLOAT64, TF32, Arithmetic
 from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax, ops
 from reference.forward import apply
@@ -104,6 +105,8 @@ def _products(linear: Conv | Dense, params: Mapping[str, Array], x: Array, arith
     k = math.prod(kernel.shape[:-1])
     sums = apply(linear, {"kernel": kernel, "bias": bias}, np.abs(x))
     lam = confidence(sums.size)
+    if arithmetic.winograd and isinstance(linear, Conv) and winograd.applies(linear):
+        return winograd.bound(linear, params, x, lam, arithmetic.accumulator) + (k + 1) * arithmetic.tiny
     bound: Array = lam * math.sqrt(k + 1) * arithmetic.accumulator * sums + (k + 1) * arithmetic.tiny
     if arithmetic.operand:
         squares = apply(linear, {"kernel": kernel**2, "bias": np.zeros_like(bias)}, x**2)

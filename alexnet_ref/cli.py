@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from alexnet_ref.arithmetic import ARITHMETICS, FLOAT32, TF32
+from alexnet_ref.arithmetic import DECLARABLE, FLOAT32, TF32
 from reference import ARCHITECTURES, Architecture, InvalidInput
 
 ARCHITECTURE = click.Choice(list(ARCHITECTURES))
@@ -48,7 +48,7 @@ def main() -> None:
 @click.option("--device", metavar="NAME", help="TensorFlow device, such as CPU:0 or GPU:0 (default: TensorFlow's choice).")
 @click.option(
     "--arithmetic",
-    type=click.Choice([arithmetic.name for arithmetic in ARITHMETICS], case_sensitive=False),
+    type=click.Choice([arithmetic.name for arithmetic in DECLARABLE], case_sensitive=False),
     default=FLOAT32.name,
     show_default=True,
     help="What the models compute in, and are judged by; a GPU may use TF32 only if that is named.",
@@ -81,7 +81,7 @@ def verify(
     _import_tensorflow(console)
     from alexnet_ref import devices
 
-    declared = next(candidate for candidate in ARITHMETICS if candidate.name == arithmetic)
+    declared = next(candidate for candidate in DECLARABLE if candidate.name == arithmetic)
     reports = []
     with devices.settings(device=device, tf32=declared == TF32, deterministic=False):
         for architecture, x in zip(architectures, inputs, strict=True):

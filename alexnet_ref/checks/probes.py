@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from alexnet_ref import bounds
+from alexnet_ref import bounds, winograd
+from alexnet_ref.arithmetic import Arithmetic
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
 from alexnet_ref.checks.check import Check, Material, check_id, compared, not_checkable, raised
@@ -50,8 +51,8 @@ def check_probes(candidate: Candidate, architecture: Architecture, material: Mat
         if layer.name not in present:
             yield not_checkable(check, layer.name, "the candidate has no layer of this name")
             continue
-        if kind == "exact" and material.arithmetic.result:
-            yield not_checkable(check, layer.name, f"{material.arithmetic.name} results have too few bits for exact sums")
+        if kind == "exact" and (why := _inexact(layer, material.arithmetic)):
+            yield not_checkable(check, layer.name, why)
             continue
         rng = np.random.default_rng([material.seed, index])
         x = probe_input(layer, inputs[layer.name], rng)
@@ -76,6 +77,15 @@ def is_exact(layer: Layer) -> bool:
             return activation != "softmax"
         case Resize() | LRN() | Softmax():
             return False
+
+
+def _inexact(layer: Layer, arithmetic: Arithmetic) -> str | None:
+    """Return why this arithmetic cannot be expected to keep the integers exact; None where it can."""
+    if arithmetic.result:
+        return f"{arithmetic.name} results have too few bits for exact sums"
+    if arithmetic.winograd and isinstance(layer, Conv) and winograd.applies(layer):
+        return f"{arithmetic.name} divides by 6 and 24 on the way"
+    return None
 
 
 def probe_input(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

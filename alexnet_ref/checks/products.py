@@ -11,6 +11,7 @@ from typing import TypeGuard
 
 import numpy as np
 
+from alexnet_ref import winograd
 from alexnet_ref.arithmetic import Arithmetic
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
@@ -35,9 +36,9 @@ def check_products(candidate: Candidate, architecture: Architecture, material: M
     for index, layer in enumerate(architecture.layers):
         if not is_product(layer):
             continue
-        if layer.name not in present:
+        if why := _hindrance(layer, present, material.arithmetic):
             for kind in KINDS:
-                yield not_checkable(check_id(layer, kind), layer.name, "the candidate has no layer of this name")
+                yield not_checkable(check_id(layer, kind), layer.name, why)
             continue
         rng = np.random.default_rng([material.seed, index, 1])
         count = -(-ELEMENTS // math.prod(outputs[layer.name]))  # rounded up)
@@ -56,6 +57,14 @@ def check_products(candidate: Candidate, architecture: Architecture, material: M
                 yield Check(id=check_id(layer, kind), layer=layer.name, status="failed", fact=fact)
             continue
         yield from _judged(layer, params, x, received, material.arithmetic)
+
+
+def _hindrance(layer: Conv | Dense, present: set[str], arithmetic: Arithmetic) -> str | None:
+    if layer.name not in present:
+        return "the candidate has no layer of this name"
+    if arithmetic.winograd and isinstance(layer, Conv) and winograd.applies(layer):
+        return f"{arithmetic.name}: errors of tiles have no standard deviation of their own"
+    return None
 
 
 def is_product(layer: Layer) -> TypeGuard[Conv | Dense]:
