@@ -92,10 +92,10 @@ def verify(
             console.print(agreement_table(report))
             if report.of("failed"):
                 console.print(failures_table(report))
-    if json_file is not None:
-        write_json(json_file, reports)
     for report in reports:
         console.print(report.sentence, style="green" if report.conforms else "bold red", soft_wrap=True, highlight=False)
+    if json_file is not None:
+        write_json(json_file, reports)  # after the verdict, which a full disk must not swallow
     ctx.exit(0 if all(report.conforms for report in reports) else 1)
 
 

@@ -72,7 +72,7 @@ class Report:
             line += f"; consistent with {self.arithmetic}"
         if skipped:
             reasons = collections.Counter(check.fact for check in skipped)
-            reason, count = reasons.most_common(1)[0]
-            more = f" and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""
-            line += f"; {len(skipped)} not checkable, because {reason if count else ''}{more}"
+            (reason, _), others = reasons.most_common(1)[0], len(reasons) - 1
+            more = f" (and {others} more reason{'s' if others > 1 else ''})" if others else ""
+            line += f"; {len(skipped)} not checkable, because {reason}{more}"
         return line
