@@ -221,6 +221,6 @@ def test_dropout_refuses_masks_that_do_not_fit() -> None:
     """A mask of numbers, or of one image for a batch, is refused: it would scale twice, or drop every image alike."""
     x = np.ones((2, 3, 4, 5))
     with pytest.raises(InvalidInput, match="mask must be boolean, True where kept; expected bool; received float64"):
-        dropout(x, np.ones(x.shape), rate=0.5)
+        dropout(x, np.ones(x.shape), rate=0.5)  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(InvalidInput, match=r"the mask's shape must equal the shape of x"):
         dropout(x, np.ones((1, 3, 4, 5), bool), rate=0.5)

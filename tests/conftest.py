@@ -1,0 +1,17 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mnist_files import NAMES, few_digits, idx_bytes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with the four IDX files of a few digits."""
+    for key, array in few_digits().items():
+        (tmp_path / NAMES[key]).write_bytes(idx_bytes(array))
+    return tmp_path
