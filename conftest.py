@@ -51,7 +51,7 @@ def full_mnist(pytestconfig: pytest.Config) -> Path:
     """Return the folder with the four full MNIST files; the test is skipped where --mnist names none."""
     folder: Path | None = pytestconfig.getoption("--mnist")
     if folder is None:
-        pytest.skip("needs the full MNIST: pass --mnist DIR")
+        pytest.skip("needs the full MNIST: pass --mnist=DIR")
     return folder
 
 
@@ -60,7 +60,7 @@ def documents(pytestconfig: pytest.Config) -> Path:
     """Return the folder with the documents' texts; the test is skipped where --documents names none."""
     folder: Path | None = pytestconfig.getoption("--documents")
     if folder is None:
-        pytest.skip("needs the two documents' texts: pass --documents DIR")
+        pytest.skip("needs the two documents' texts: pass --documents=DIR")
     return folder
 
 
