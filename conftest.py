@@ -32,8 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = named and any("benchmarks" in Path(argument.split("::")[0]).parts for argument in config.args)
     if not asked and not config.option.benchmark_only and not config.option.benchmark_enable:
         config.option.benchmark_disable = True
-    if "HYPOTHESIS_PROFILE" not in os.environ and not config.getoption("--hypothesis-profile", None):
-        hypothesis.settings.load_profile("default")
+    if not config.getoption("--hypothesis-profile", None):
+        hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
