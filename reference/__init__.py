@@ -5,9 +5,11 @@ outputs = reference.forward(reference.ARCHITECTURES["tf1_graph"], params, images
 """
 
 from reference import ops
+from reference.adam import AdamState, adam_step
 from reference.architectures import ARCHITECTURES, as_architecture
 from reference.errors import InvalidInput
 from reference.forward import draw_masks, forward, predict
+from reference.gradients import LossAndGradients, gradients, loss_and_gradients
 from reference.layers import (
     LRN,
     Architecture,
@@ -28,6 +30,7 @@ from reference.shapes import layer_shapes, multiply_adds, output_shape, param_co
 __all__ = [
     "ARCHITECTURES",
     "LRN",
+    "AdamState",
     "Architecture",
     "Conv",
     "Dense",
@@ -35,18 +38,22 @@ __all__ = [
     "Flatten",
     "InvalidInput",
     "Layer",
+    "LossAndGradients",
     "MaxPool",
     "Params",
     "ReLU",
     "Recipe",
     "Resize",
     "Softmax",
+    "adam_step",
     "as_architecture",
     "check_params",
     "draw_masks",
     "forward",
+    "gradients",
     "init_params",
     "layer_shapes",
+    "loss_and_gradients",
     "multiply_adds",
     "ops",
     "output_shape",

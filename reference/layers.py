@@ -27,8 +27,10 @@ class _Named:
     quotes: tuple[str, ...] = ()  # the document's own characters there
 
     def __post_init__(self) -> None:
-        if not str(self.name).isidentifier():
+        if type(self.name) is not str or not self.name.isidentifier():
             self._refuse("name", "letters, digits and underscores, beginning with no digit")
+        if type(self.quotes) is not tuple or any(type(quote) is not str for quote in self.quotes):
+            self._refuse("quotes", "a tuple of strings")
         self._check()
 
     def _check(self) -> None:
@@ -53,17 +55,25 @@ class _Named:
             self._refuse(field_name, "a (rows, columns) tuple of two integers of at least 1")
 
     def _check_word(self, field_name: str, words: tuple[str | None, ...]) -> None:
-        if getattr(self, field_name) not in words:
+        value = getattr(self, field_name)
+        if type(value) not in (str, type(None)) or value not in words:
             self._refuse(field_name, "one of " + ", ".join(map(repr, words)))
 
     def _check_number(self, field_name: str, allowed: str, low: float, high: float = math.inf) -> None:
         value = getattr(self, field_name)
-        if not _is_number(value) or not math.isfinite(value) or not low <= value <= high:
+        if not _is_finite(value) or not low <= value <= high:
             self._refuse(field_name, allowed)
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+def _is_finite(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _is_shape(value: Any) -> bool:
+    return type(value) is tuple and all(type(n) is int and n >= 1 for n in value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +162,7 @@ class Dropout(_Named):
 
         Subtracted in decimal, so that the written 0.8 becomes the written 0.2 and not 0.19999999999999996.
         """
-        if not _is_number(keep_prob) or not 0 < keep_prob <= 1:
+        if not _is_finite(keep_prob) or not 0 < keep_prob <= 1:
             raise InvalidInput(
                 "Dropout.keep_prob is not allowed",
                 where=repr(name),
@@ -194,13 +204,17 @@ Layer = Resize | Conv | LRN | ReLU | MaxPool | Dropout | Flatten | Dense | Softm
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How the document trains the network; Adam's other numbers are its published defaults."""
+    """How the document trains the network; Adam's β₁ and β₂ are its published 0.9 and 0.999.
+
+    Both libraries add epsilon to √v before the bias correction: the "ε̂" of Kingma & Ba 2015, section 2.
+    """
 
     kernel_initializer: Initializer
     bias_initializer: Initializer
     loss: Loss
     learning_rate: float = 0.001
     batch_size: int = 64
+    epsilon: float = 1e-7  # keras.optimizers.Adam's default, not the paper's 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,25 +231,33 @@ class Architecture:
     )
 
     def __post_init__(self) -> None:
+        if not self.fed_shape:
+            object.__setattr__(self, "fed_shape", self.input_shape)
         where = f"architecture {self.name!r}"
-        if len(tuple(self.input_shape)) != 3 or any(type(n) is not int or n < 1 for n in self.input_shape):
+        if type(self.name) is not str or not self.name.isidentifier():
+            raise InvalidInput(
+                "name is not allowed", where=where, expected="letters, digits and underscores", received=repr(self.name)
+            )
+        if not _is_shape(self.input_shape) or len(self.input_shape) != 3:
             raise InvalidInput(
                 "input_shape is not allowed",
                 where=where,
                 expected="(H, W, C), integers of at least 1",
                 received=repr(self.input_shape),
             )
-        if not self.fed_shape:
-            object.__setattr__(self, "fed_shape", self.input_shape)
-        if math.prod(self.fed_shape) != math.prod(self.input_shape):
+        if not _is_shape(self.fed_shape) or math.prod(self.fed_shape) != math.prod(self.input_shape):
             raise InvalidInput(
                 "fed_shape does not hold one input",
                 where=where,
                 expected=f"{math.prod(self.input_shape)} numbers, as in {self.input_shape}",
                 received=repr(self.fed_shape),
             )
-        if not self.layers:
-            raise InvalidInput("a network has at least one layer", where=where, expected="layers", received="none")
+        if type(self.layers) is not tuple or not self.layers:
+            raise InvalidInput(
+                "a network has at least one layer", where=where, expected="a tuple of layers", received=repr(self.layers)
+            )
+        if strangers := [repr(layer) for layer in self.layers if not isinstance(layer, get_args(Layer))]:
+            raise InvalidInput("this is no layer", where=where, expected="words of the vocabulary", received=strangers[0])
         names = [layer.name for layer in self.layers]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InvalidInput("layer names must differ", where=where, received=f"{', '.join(twice)} more than once")

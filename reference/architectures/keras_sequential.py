@@ -185,5 +185,6 @@ KERAS_SEQUENTIAL = Architecture(
         loss="sparse_categorical_crossentropy",
         learning_rate=0.001,
         batch_size=64,
+        epsilon=1e-7,  # keras.optimizers.Adam(epsilon=1e-7), its default
     ),
 )

@@ -116,5 +116,6 @@ TF1_GRAPH = Architecture(
         loss="softmax_cross_entropy_with_logits",
         learning_rate=0.001,
         batch_size=64,
+        epsilon=1e-8,  # tf.train.AdamOptimizer(epsilon=1e-08), TensorFlow 1's default; "tf.train.AdamOptimizer(learning_rate=…)"
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from reference.ops._operands import Array, check_equal, check_floating
 
 
@@ -16,3 +18,14 @@ def dense(x: Array, kernel: Array, bias: Array) -> Array:
     check_equal("the kernel's inputs", kernel.shape[0], "the features of x", x.shape[1])
     check_equal("the bias's shape", bias.shape, "the kernel's units", kernel.shape[1:])
     return x @ kernel + bias  # (N, O)
+
+
+def dense_backward(x: Array, kernel: Array, dy: Array) -> tuple[Array, Array, Array]:
+    """dx[n,i] = Σ_o dy[n,o] · kernel[i,o],    dkernel[i,o] = Σ_n x[n,i] · dy[n,o],    dbias[o] = Σ_n dy[n,o].
+
+    x: (N, I); kernel: (I, O); dy: (N, O). Returns dx, dkernel, dbias.
+    """
+    check_floating("x", x, "NI")
+    check_floating("kernel", kernel, "IO")
+    check_equal("the shape of dy", np.shape(dy), "that of the output", (len(x), kernel.shape[1]))
+    return dy @ kernel.T, x.T @ dy, dy.sum(axis=0)  # (N, I), (I, O), (O,)

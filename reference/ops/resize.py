@@ -30,3 +30,17 @@ def interpolation(n: int, o: int) -> Array:
     """
     u = np.clip((np.arange(o) + 0.5) * n / o - 0.5, 0, n - 1)  # (o,)
     return np.maximum(0.0, 1.0 - np.abs(u[:, None] - np.arange(n)))  # (o, n)
+
+
+def resize_bilinear_backward(x: Array, dy: Array) -> Array:
+    """dx[n,h,w,c] = Σ_{i,j} R[i,h] · dy[n,i,j,c] · Q[j,w]: the interpolation transposed.
+
+    Of x (N, H, W, C), the shape alone is used; dy: (N, height, width, C).
+    """
+    check_floating("x", x, "NHWC")
+    check_floating("dy", dy, "NHWC")
+    rows = interpolation(x.shape[1], dy.shape[1]).astype(dy.dtype)  # (height, H)
+    columns = interpolation(x.shape[2], dy.shape[2]).astype(dy.dtype)  # (width, W)
+    n, height, width, c = dy.shape
+    dx = (rows.T @ dy.reshape(n, height, width * c)).reshape(n, -1, width, c)  # (N, H, width, C)
+    return columns.T @ dx  # (N, H, W, C)

@@ -12,6 +12,13 @@ def softmax(x: Array) -> Array:
 
     x, y: (..., K). Subtracting m changes nothing but keeps every exponent at or below 0, so that none overflows.
     """
-    e: Array = np.exp(x - x.max(axis=-1, keepdims=True))  # (..., K)
+    with np.errstate(over="ignore"):  # a difference beyond all numbers is −∞, and its exponential 0, as it should be
+        e: Array = np.exp(x - x.max(axis=-1, keepdims=True))  # (..., K)
     y: Array = e / e.sum(axis=-1, keepdims=True)  # (..., K)
     return y
+
+
+def softmax_backward(y: Array, dy: Array) -> Array:
+    """dx_k = y_k · (dy_k − Σ_l dy_l · y_l), y the softmax's output, over the last axis. y, dy: (..., K)."""
+    dx: Array = y * (dy - (dy * y).sum(axis=-1, keepdims=True))  # (..., K)
+    return dx
