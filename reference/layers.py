@@ -216,6 +216,22 @@ class Recipe:
     batch_size: int = 64
     epsilon: float = 1e-7  # keras.optimizers.Adam's default, not the paper's 1e-8
 
+    def __post_init__(self) -> None:
+        self._check(
+            "kernel_initializer", "one of " + ", ".join(get_args(Initializer)), self.kernel_initializer in get_args(Initializer)
+        )
+        self._check(
+            "bias_initializer", "one of " + ", ".join(get_args(Initializer)), self.bias_initializer in get_args(Initializer)
+        )
+        self._check("loss", "one of " + ", ".join(get_args(Loss)), self.loss in get_args(Loss))
+        self._check("learning_rate", "a finite number above 0", _is_finite(self.learning_rate) and self.learning_rate > 0)
+        self._check("batch_size", "an integer of at least 1", type(self.batch_size) is int and self.batch_size >= 1)
+        self._check("epsilon", "a finite number above 0", _is_finite(self.epsilon) and self.epsilon > 0)
+
+    def _check(self, field_name: str, allowed: str, fits: bool) -> None:
+        if not fits:
+            raise InvalidInput(f"Recipe.{field_name} is not allowed", expected=allowed, received=repr(getattr(self, field_name)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:

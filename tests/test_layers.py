@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from reference import (
     Flatten,
     InvalidInput,
     MaxPool,
+    Recipe,
     ReLU,
     Resize,
     Softmax,
@@ -270,3 +272,59 @@ def test_softmax_and_relu_take_vectors_and_images() -> None:
     for layer in (ReLU(name="a"), Softmax(name="b"), Dropout(name="c", rate=0.5)):
         assert reference.output_shape(layer, (4, 5, 3)) == (4, 5, 3)
         assert reference.output_shape(layer, (7,)) == (7,)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kernel_initializer", "he_normal"),
+        ("bias_initializer", None),
+        ("loss", "mse"),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("batch_size", 0),
+        ("batch_size", 64.0),
+        ("epsilon", -1e-8),
+    ],
+)
+def test_illegal_recipes_are_refused(field: str, value: Any) -> None:
+    """A recipe that nobody could follow is refused on construction, with the field and the value."""
+    legal = {"kernel_initializer": "glorot_uniform", "bias_initializer": "zeros", "loss": "sparse_categorical_crossentropy"}
+    with pytest.raises(InvalidInput, match=rf"Recipe\.{field} is not allowed.*received {re.escape(repr(value))}"):
+        Recipe(**{**legal, field: value})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": None}, {"name": True}, {"quotes": "abc"}, {"quotes": (1,)}],
+)
+def test_illegal_labels_are_refused(wrong: dict[str, Any]) -> None:
+    """A name that is no word, and quotes that are no tuple of strings, are refused."""
+    with pytest.raises(InvalidInput, match="is not allowed"):
+        ReLU(**{"name": "relu", **wrong})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 5},
+        {"input_shape": [2, 3, 1]},
+        {"input_shape": 5},
+        {"fed_shape": (-2, -3)},
+        {"fed_shape": [6]},
+        {"layers": ("x",)},
+        {"layers": []},
+    ],
+    ids=str,
+)
+def test_strange_architectures_are_refused(wrong: dict[str, Any]) -> None:
+    """Lists for tuples, negative sizes, strings for layers and numbers for names are refused in a line."""
+    legal = {"name": "small", "input_shape": (2, 3, 1), "layers": (ReLU(name="relu"),)}
+    with pytest.raises(InvalidInput):
+        Architecture(**{**legal, **wrong})
+
+
+def test_numbers_beyond_floats_are_refused() -> None:
+    """An integer that no float can hold is refused, not overflowed."""
+    with pytest.raises(InvalidInput, match=r"LRN\.alpha is not allowed"):
+        LRN(name="lrn", depth_radius=1, bias=1, alpha=10**400, beta=1)
