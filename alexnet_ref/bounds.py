@@ -107,7 +107,10 @@ def _products(linear: Conv | Dense, params: Mapping[str, Array], x: Array, arith
     lam = confidence(sums.size)
     if arithmetic.winograd and isinstance(linear, Conv) and winograd.applies(linear):
         return winograd.bound(linear, params, x, lam, arithmetic.accumulator) + (k + 1) * arithmetic.tiny
-    bound: Array = lam * math.sqrt(k + 1) * arithmetic.accumulator * sums + (k + 1) * arithmetic.tiny
+    # What is smaller than `tiny` may be taken for 0: factors on their way in, products and sums on their way out.
+    ones = {"kernel": np.ones_like(kernel[..., :1]), "bias": np.zeros(1)}  # one filter: Σ|x| is the same for all
+    factors = kernel.reshape(-1, kernel.shape[-1]).sum(axis=0) + apply(linear, ones, np.abs(x))
+    bound: Array = lam * math.sqrt(k + 1) * arithmetic.accumulator * sums + arithmetic.tiny * (k + 1 + factors)
     if arithmetic.operand:
         squares = apply(linear, {"kernel": kernel**2, "bias": np.zeros_like(bias)}, x**2)
         bound = bound + lam * math.sqrt(2) * arithmetic.operand * np.sqrt(squares)
@@ -138,6 +141,10 @@ def _lrn(layer: LRN, x: Array, difference: Array | None, arithmetic: Arithmetic)
     d: W squares and additions, the rounded alpha and bias, their product and sum: (W + 4)·u, all terms being positive.
     d^beta as exp(beta·ln d), the least accurate way in use: the exponent carries the error of the logarithm, of the rounded
     beta and of their product, 4·u·|beta·ln d|; the exponential 4·u; the division or the reciprocal and product, 2·u.
+    Caffe and ONNX Runtime keep one running window instead: the square that enters is added, the one that leaves subtracted.
+    Channel i has then passed 2·i + W additions, each with a rounding of u times the largest sum so far, and as many squares'
+    own; added up as a martingale (as above), λ·√(2·W + 4·i)·u of that sum.
+    What is smaller than `tiny` may be taken for 0 on its way in as well, where dividing by a d below 1 would have enlarged it.
     A difference travels along ∂b_i/∂a_j = d_i^(−beta)·[i = j] − 2·alpha·beta·a_i·a_j·d_i^(−beta − 1), in quadrature over j.
     """
     i = np.arange(x.shape[-1])
@@ -145,7 +152,11 @@ def _lrn(layer: LRN, x: Array, difference: Array | None, arithmetic: Arithmetic)
     d = layer.bias + layer.alpha * (x**2 @ band)
     y = np.abs(x) * d**-layer.beta
     roundings = layer.beta * (min(layer.window, x.shape[-1]) + 4) + 4 * np.abs(layer.beta * np.log(d)) + 6
-    bound: Array = y * np.expm1(roundings * arithmetic.u) + arithmetic.tiny
+    # A running window keeps the errors of the largest sum that it has been: d with the square that enters, up to this channel.
+    entering = np.pad(x**2, [(0, 0)] * (x.ndim - 1) + [(0, layer.depth_radius)])[..., layer.depth_radius :]
+    largest = np.maximum.accumulate(d + layer.alpha * entering, axis=-1)
+    running = layer.beta * confidence(x.size) * np.sqrt(2 * layer.window + 4 * i) * largest / d
+    bound: Array = y * np.expm1((roundings + running) * arithmetic.u) + arithmetic.tiny * (1 + d**-layer.beta)
     if difference is not None:
         others = 2 * layer.alpha * layer.beta * y / d * np.sqrt((x * difference) ** 2 @ band)
         bound = bound + difference * d**-layer.beta + others
@@ -173,15 +184,17 @@ def _softmax(z: Array, difference: Array, arithmetic: Arithmetic) -> Array:
 
 
 def _resize(layer: Resize, x: Array, arithmetic: Arithmetic) -> Array:
-    """Bound interpolation at a rounded phase: 3·u·n positions off where u_i = (i + ½)·n/o − ½ takes three roundings of at most n.
+    """Bound interpolation at a rounded phase: u_i = (i + ½)·n/o − ½ takes three roundings of at most p_i = (i + ½)·n/o + ½.
 
     Each pixel value changes by the phase's error times the difference of neighbours, at most the sum of the |pixels| that may be
     met; the interpolation itself takes three roundings on each axis, of at most that sum.
     """
     _, h, w, _ = x.shape
     rows, columns = (_neighbours(n, o) for n, o in ((h, layer.height), (w, layer.width)))
+    p, q = ((np.arange(o) + 0.5) * n / o + 0.5 for n, o in ((h, layer.height), (w, layer.width)))
     met = np.einsum("ih,nhwc,jw->nijc", rows, np.abs(x), columns, optimize=True)
-    return (3 * (h + w) + 6) * arithmetic.u * met + 6 * arithmetic.tiny  # type: ignore[no-any-return]  # as above
+    roundings = (3 * (p[:, None] + q) + 6)[:, :, None]  # (height, width, 1)
+    return roundings * arithmetic.u * met + 6 * arithmetic.tiny  # type: ignore[no-any-return]  # as above
 
 
 def _neighbours(n: int, o: int) -> Array:

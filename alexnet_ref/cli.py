@@ -1,4 +1,4 @@
-"""The command line: `alexnet-ref verify`, `alexnet-ref summary`. Exit code 0 conforms, 1 does not, 2 could not be checked."""
+"""The command line: `alexnet-ref verify`, `summary`, `claims`. Exit code 0 conforms, 1 does not, 2 could not be checked."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from alexnet_ref.arithmetic import DECLARABLE, FLOAT32, TF32
+from alexnet_ref.claims.command import claims
 from reference import ARCHITECTURES, Architecture, InvalidInput
 
 _EXIT_CODES = {"conforms": 0, "does not conform": 1, "could not be checked": 2}
@@ -128,6 +129,9 @@ def summary(architecture: str) -> None:
     console.print(summary_table(ARCHITECTURES[architecture]))
     for line in totals(ARCHITECTURES[architecture]):
         console.print(line, soft_wrap=True, highlight=False)
+
+
+main.add_command(claims)
 
 
 def _console() -> Console:

@@ -93,11 +93,14 @@ def test_verify_conforms_and_writes_json(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     result = run("verify", "--architecture", "tf1_graph", "--images", "2", "--json", str(path))
     assert result.exit_code == 0, result.output
-    assert result.output.strip().splitlines()[-1] == "tf1_graph: conforms: 126 of 126 checks passed, isolated and end to end; consistent with float32"
+    assert (
+        result.output.strip().splitlines()[-1]
+        == "tf1_graph: conforms: 135 of 135 checks passed, isolated and end to end; consistent with float32"
+    )
     document = json.loads(path.read_text())
     assert document["conforms"] is True
     assert document["reports"][0]["environment"]["tf32"] is False
-    assert len(document["reports"][0]["checks"]) == 126
+    assert len(document["reports"][0]["checks"]) == 135
 
 
 @pytest.mark.tf

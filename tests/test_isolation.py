@@ -39,6 +39,8 @@ def test_reference_imports_numpy_alone() -> None:
         "import alexnet_ref.models",
         "import alexnet_ref.mnist",
         "import alexnet_ref.devices",
+        "import alexnet_ref.claims.command",
+        "import alexnet_ref.tolerances",
         "import tests.mutants",
     ],
 )

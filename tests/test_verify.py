@@ -17,8 +17,8 @@ from reference import InvalidInput, init_params
 pytestmark = pytest.mark.tf
 
 # Three facts, one probe and two comparisons on real digits for each layer; three more for each dropout and each sum of products;
-# order, total and weights.
-CHECKS_RUN = {"keras_sequential": 21 * 6 + 2 * 3 + 7 * 3 + 3, "tf1_graph": 16 * 6 + 3 * 3 + 6 * 3 + 3}
+# impulses for these and for a sum before a softmax; a mean for each LRN; order, total and weights.
+CHECKS_RUN = {"keras_sequential": 21 * 6 + 2 * 3 + 7 * 3 + 8 + 2 + 3, "tf1_graph": 16 * 6 + 3 * 3 + 6 * 3 + 6 + 3 + 3}
 NOT_CHECKABLE = {
     "keras_sequential": ["conv.unseen[conv2d_3]", "conv.unseen[conv2d_4]", "flatten.order[flatten]"],
     "tf1_graph": [],

@@ -7,6 +7,8 @@ from alexnet_ref.checks.agreement import check_agreement
 from alexnet_ref.checks.check import Check, Material, Status, concept
 from alexnet_ref.checks.dropout import check_dropout
 from alexnet_ref.checks.facts import check_facts
+from alexnet_ref.checks.impulses import check_impulses
+from alexnet_ref.checks.lrn import check_lrn
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.products import check_products
 from alexnet_ref.checks.unseen import check_unseen
@@ -18,6 +20,8 @@ CHECKS: tuple[CheckFunction, ...] = (
     check_facts,
     check_probes,
     check_products,
+    check_lrn,
+    check_impulses,
     check_dropout,
     check_agreement,
     check_unseen,

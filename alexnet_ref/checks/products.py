@@ -73,8 +73,12 @@ def is_product(layer: Layer) -> TypeGuard[Conv | Dense]:
 
 
 def random_params(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> dict[str, Array]:
-    """Return standard normal weights and biases for the layer."""
-    return {part: rng.standard_normal(size).astype(np.float32) for part, size in param_shapes(layer, shape).items()}
+    """Return standard normal weights for the layer, and biases that are multiples of ⅛.
+
+    Biases of many bits would round alike in all the outputs that share one, whose errors were then not independent.
+    """
+    params = {part: rng.standard_normal(size).astype(np.float32) for part, size in param_shapes(layer, shape).items()}
+    return params | {"bias": np.round(8 * params["bias"]) / np.float32(8)}
 
 
 def _judged(

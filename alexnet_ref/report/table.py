@@ -12,7 +12,7 @@ from alexnet_ref.report.report import Report
 
 _STYLE: dict[Status, str] = {"passed": "green", "failed": "bold red", "not checkable": "yellow"}
 # The kinds of checks that compare numbers; the others state facts.
-_NUMBERS = ("isolated", "end_to_end", "exact", "probe", "bias", "variance", "scaling", "kept", "independent")
+_NUMBERS = ("isolated", "end_to_end", "exact", "probe", "bias", "variance", "impulses", "scaling", "kept", "independent")
 
 
 def agreement_table(report: Report) -> Table:
