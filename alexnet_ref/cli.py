@@ -1,13 +1,8 @@
-"""The command line: `alexnet-ref verify`, `summary`, `claims`. Exit code 0 conforms, 1 does not, 2 could not be checked."""
+"""The command line: `alexnet-ref verify`, `summary`, `claims`, `train`. Exit code 0 conforms, 1 does not, 2 not checked."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from alexnet_ref.arithmetic import DECLARABLE, FLOAT32, TF32
 from alexnet_ref.claims.command import claims
+from alexnet_ref.loading import import_tensorflow
+from alexnet_ref.train.command import train
 from reference import ARCHITECTURES, Architecture, InvalidInput
 
 _EXIT_CODES = {"conforms": 0, "does not conform": 1, "could not be checked": 2}
@@ -80,7 +77,7 @@ def verify(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InvalidInput("no such folder", where=str(json_file.absolute().parent), hint="Create it, or name another file")
     console = _console()
-    _import_tensorflow(console)
+    import_tensorflow(console)
     from alexnet_ref import devices
 
     declared = next(candidate for candidate in DECLARABLE if candidate.name == arithmetic)
@@ -132,6 +129,7 @@ def summary(architecture: str) -> None:
 
 
 main.add_command(claims)
+main.add_command(train)
 
 
 def _console() -> Console:
@@ -152,37 +150,3 @@ def _progress(console: Console) -> Progress:
         console=console,
         transient=True,
     )
-
-
-def _import_tensorflow(console: Console) -> None:
-    """Import TensorFlow, which takes seconds and greets on standard error; InvalidInput where it is missing."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise InvalidInput(
-            "TensorFlow is not installed",
-            where="alexnet-ref verify",
-            hint="pip install 'alexnet-ref[tensorflow]' brings it; without a candidate, the TensorFlow models are judged",
-        )
-    with console.status("importing TensorFlow …"), _quiet_stderr():
-        import keras
-        import tensorflow as tf
-
-        del keras, tf
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hold back what libraries write to standard error while they load, and show it if loading fails."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(saved, 2)
-            held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

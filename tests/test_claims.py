@@ -227,7 +227,7 @@ NETWORKS: dict[str, Callable[[Architecture], Architecture]] = {
     "relu_unbounded": lambda a: swapped(without(ReLU)(a), "dense", activation="softmax"),
     "relu_vanishing_gradient": lambda a: swapped(a, "dense", activation="softmax"),
     "relu_dying": lambda a: swapped(without(ReLU)(a), "dense", activation="softmax"),
-    "divided_by_sum_of_squares": lrn_with(bias=1e-12, alpha=1.0, beta=1.0),
+    "divided_by_sum_of_squares": lrn_with(bias=5e-324, alpha=1.0, beta=1.0),  # a bias that no sum notices
     "lrn_balances_neighbours": lrn_with(alpha=0.0),
     "starts_standard_normal": lambda a: replace(a, recipe=replace(a.recipe, kernel_initializer="glorot_uniform")),
     "iterations_are_samples": lambda a: replace(a, recipe=replace(a.recipe, batch_size=1)),

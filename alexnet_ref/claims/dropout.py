@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from alexnet_ref.arithmetic import FLOAT64
 from alexnet_ref.claims.claim import (
     Evidence,
     Finding,
@@ -63,7 +64,8 @@ def decide_fraction(_: Quotes, evidence: Evidence) -> Finding:
 def decide_mean(_: Quotes, evidence: Evidence) -> Finding:
     """Decide whether kept elements grow by as much as keeps the mean: (1 − rate)·scale = 1."""
     found = [(layer.rate, scale(layer)) for layer in dropouts(evidence)]
-    right = bool(found) and all(math.isclose((1 - rate) * factor, 1) and factor > 1 for rate, factor in found)
+    # 1 − rate, its reciprocal and the product are rounded once each.
+    right = bool(found) and all(abs((1 - rate) * factor - 1) <= 3 * FLOAT64.u and factor > 1 for rate, factor in found)
     return holds_if(
         right, "; ".join(f"(1 − {rate})·{factor:g} = {(1 - rate) * factor:g}" for rate, factor in dict.fromkeys(found))
     )
