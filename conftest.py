@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("alexnet-ref")
     group.addoption("--require-tf", action="store_true", help="fail, rather than skip, where TensorFlow is missing")
     group.addoption("--require-gpu", action="store_true", help="fail, rather than skip, where a GPU is missing")
+    group.addoption("--slow", action="store_true", help="run the tests that take long as well, as tox does")
     group.addoption("--mnist", type=Path, metavar="DIR", help="folder with the four full MNIST files")
     group.addoption("--documents", type=Path, metavar="DIR", help="folder with the two documents' texts")
 
@@ -37,7 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs TensorFlow where there is none, or let it fail under --require-tf."""
+    """Skip what takes long unless --slow, and what needs TensorFlow where there is none, unless --require-tf."""
+    if not config.getoption("--slow"):
+        long = pytest.mark.skip(reason="takes long: pass --slow")
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(long)
     if importlib.util.find_spec("tensorflow") or config.getoption("--require-tf"):
         return
     missing = pytest.mark.skip(reason="TensorFlow is not installed: pip install 'alexnet-ref[tensorflow]'")

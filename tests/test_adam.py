@@ -286,6 +286,7 @@ def keras_train_step(
 
 
 @pytest.mark.tf
+@pytest.mark.slow
 def test_one_complete_step_agrees(architecture: reference.Architecture) -> None:
     """From pixels and params to the loss and every updated parameter, Keras and the oracle agree within what is carried along.
 

@@ -193,6 +193,7 @@ def r(request: pytest.FixtureRequest) -> Run:
     return run(name, start="random" if training else "initial", training=training)
 
 
+@pytest.mark.slow
 def test_each_layer_of_the_networks_agrees(r: Run) -> None:
     """Fed TensorFlow's own activations and dL/dy, every layer's backward equation gives TensorFlow's dL/dx, dL/dkernel, dL/dbias.
 

@@ -13,7 +13,17 @@ from tests.mutants import MUTANTS, Mutant
 pytestmark = pytest.mark.tf
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+# Mutants of keras_sequential take a second or two each: without --slow, one of each concept.
+FIRST = {next(name for name in MUTANTS if name.startswith(concept)) for concept in {name.partition("_")[0] for name in MUTANTS}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if MUTANTS[name].architecture == "tf1_graph" or name in FIRST else pytest.param(name, marks=pytest.mark.slow)
+        for name in MUTANTS
+    ],
+)
 def test_mutant_is_rejected(name: str) -> None:
     """The mutant does not conform, its own layer is the first wrong one, and the check meant for it is among those that fail."""
     mutant: Mutant = MUTANTS[name]

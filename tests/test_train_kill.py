@@ -20,7 +20,7 @@ from tests.test_checkpoint_kill import light
 from tests.test_train_loop import TINY
 from tests.test_train_run import OPTIONS, final_bits
 
-pytestmark = pytest.mark.tf
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
 
 def kills() -> int:
