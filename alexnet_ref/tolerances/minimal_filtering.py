@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import Conv
 from reference.padding import Padding, pad
 
 Array = NDArray[Any]
@@ -19,11 +18,6 @@ Array = NDArray[Any]
 B = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], np.float32)  # Bᵀ
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
 A = np.array([[1, 1, 1, 0], [0, 1, -1, -1]], np.float32)  # Aᵀ
-
-
-def is_winograd(layer: Conv) -> bool:
-    """Tell whether the method fits the layer."""
-    return layer.kernel_size == (3, 3) and layer.strides == (1, 1)
 
 
 def winograd(x: Array, kernel: Array, padding: Padding) -> Array:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ref.tolerances.implementation import LayerFunction, LayerParams
-from alexnet_ref.tolerances.minimal_filtering import is_winograd, winograd
+from alexnet_ref.tolerances.minimal_filtering import winograd
+from alexnet_ref.winograd import applies
 from reference import LRN, Conv, Dense, Layer, Resize, Softmax
 from reference.forward import activate, apply
 from reference.padding import pad
@@ -111,7 +112,7 @@ def in_order(order: Order) -> LayerFunction:
 
     def run(layer: Layer, params: LayerParams, x: Array) -> Array:
         match layer:
-            case Conv() if order.winograd and is_winograd(layer):
+            case Conv() if order.winograd and applies(layer):
                 return activate(layer.activation, winograd(x, params["kernel"], layer.padding) + params["bias"])
             case Conv():
                 return activate(layer.activation, _conv(order, layer, params, x))
