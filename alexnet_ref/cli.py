@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from alexnet_ref.arithmetic import DECLARABLE, FLOAT32, TF32
 from alexnet_ref.claims.command import claims
+from alexnet_ref.figures.command import figures
 from alexnet_ref.loading import import_tensorflow
 from alexnet_ref.train.command import train
 from reference import ARCHITECTURES, Architecture, InvalidInput
@@ -129,6 +130,7 @@ def summary(architecture: str) -> None:
 
 
 main.add_command(claims)
+main.add_command(figures)
 main.add_command(train)
 
 

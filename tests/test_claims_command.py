@@ -57,15 +57,26 @@ def test_markdown_without_news_is_the_repository_s(tmp_path: Path) -> None:
     assert (tmp_path / "claims.md").read_text(encoding="utf-8") == ledger_markdown()
 
 
+def test_runs_of_several_seeds_stand_in_one_table(tmp_path: Path) -> None:
+    """Each run on all of MNIST has its line in the ledger, the first of a document decides; a run on less has none."""
+    first = write_run(tmp_path / "a", KERAS_ROWS, accuracy=0.9881)
+    second = write_run(tmp_path / "b", KERAS_ROWS, accuracy=0.9123, configuration={"seed": 1})
+    less = write_run(tmp_path / "c", KERAS_ROWS, accuracy=0.5432, configuration={"training digits": 300})
+    runs = [argument for folder in (first, second, less) for argument in ("--run", str(folder))]
+    run(*runs, "--markdown", str(tmp_path / "claims.md"))
+    text = (tmp_path / "claims.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| keras_sequential |")]
+    assert [line.split(" | ")[-1] for line in lines] == ["0.9881 |", "0.9123 |"]
+    assert "0.5432" not in text
+
+
 def test_bad_input_ends_in_two(tmp_path: Path) -> None:
     """Bad input exits with 2 and one line."""
-    twice = [argument for name in "ab" for argument in ("--run", str(write_run(tmp_path / name, KERAS_ROWS)))]
     for arguments, message in (
         (["--data", "missing.npz"], "missing.npz"),
         (["--run", str(tmp_path)], "metrics.json"),
         (["--without-lrn", str(tmp_path)], "metrics.json"),
         (["--run", "missing"], "does not exist"),
-        (twice, "two runs of one architecture"),
         (["--markdown", str(tmp_path / "missing" / "claims.md")], "cannot be written"),
     ):
         result = run(*arguments)

@@ -11,8 +11,18 @@ from rich.console import Console
 
 from alexnet_ref.claims.catalogue import CLAIMS
 from alexnet_ref.claims.claim import VERDICTS, Finding
-from alexnet_ref.claims.ledger import QUICK, Entry, changed, decide, ledger_json, ledger_markdown, recorded, updated
-from alexnet_ref.claims.run import read_run
+from alexnet_ref.claims.ledger import (
+    QUICK,
+    Entry,
+    changed,
+    decide,
+    ledger_json,
+    ledger_markdown,
+    recorded,
+    recorded_runs,
+    updated,
+)
+from alexnet_ref.claims.run import read_run, runs_markdown
 from alexnet_ref.claims.table import claims_table
 from alexnet_ref.files import write_atomically
 from alexnet_ref.mnist import load
@@ -24,7 +34,13 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.option("--quick/--all", default=True, help="Whether to leave out TensorFlow and timing (default: --quick).")
-@click.option("--run", "runs", type=FOLDER, multiple=True, help="A folder that `alexnet-ref train` wrote; one for each document.")
+@click.option(
+    "--run",
+    "runs",
+    type=FOLDER,
+    multiple=True,
+    help="A folder of `alexnet-ref train`; the first of each document decides.",
+)
 @click.option("--without-lrn", type=FOLDER, help="The same of a network without LRN, to compare.")
 @click.option("--data", metavar="SOURCE", help="All of MNIST: IDX folder, mnist.npz or 'keras' (default: the shipped sample).")
 @click.option("--markdown", type=FILE, help="Write the ledger, with what was decided now, as Markdown.")
@@ -41,7 +57,7 @@ def claims(
     record: Path | None,
 ) -> None:
     """Decide what the two documents claim, and say where a verdict is no longer the recorded one."""
-    mnist, folders = load(data), _by_architecture(runs)
+    mnist, folders = load(data), {read_run(folder).architecture: folder for folder in reversed(runs)}
     if without_lrn is not None:
         read_run(without_lrn)  # refused before anything is measured
     if not quick and importlib.util.find_spec("tensorflow") is None:
@@ -51,7 +67,8 @@ def claims(
     findings, ledger = decide(needs, mnist=mnist, runs=folders, other_run=without_lrn), recorded()
     _print(findings, ledger)
     new = updated(ledger, findings, _command(quick=quick, runs=runs, data=data, without_lrn=without_lrn))
-    for path, text in ((markdown, ledger_markdown(new)), (record, ledger_json(new))):
+    trained = runs_markdown([read_run(folder) for folder in runs]) if runs else recorded_runs()
+    for path, text in ((markdown, ledger_markdown(new, trained)), (record, ledger_json(new, trained))):
         if path is not None:
             write_atomically(path, text)
     ctx.exit(1 if changed(findings, ledger) else 0)
@@ -69,17 +86,6 @@ def _print(findings: dict[str, Finding], ledger: dict[str, Entry]) -> None:
     for id_ in changed(findings, ledger):
         old = ledger[id_].finding.verdict if id_ in ledger else "not recorded"
         console.print(f"{id_}: recorded as {old}, now {findings[id_].verdict}: {findings[id_].measured}", style="bold red")
-
-
-def _by_architecture(runs: tuple[Path, ...]) -> dict[str, Path]:
-    """Return {architecture: folder}; InvalidInput where two folders hold runs of one."""
-    folders: dict[str, Path] = {}
-    for folder in runs:
-        name = read_run(folder).architecture
-        if name in folders:
-            raise InvalidInput("two runs of one architecture", where="--run", received=f"{folders[name]} and {folder}: {name}")
-        folders[name] = folder
-    return folders
 
 
 def _command(*, quick: bool, runs: tuple[Path, ...], data: str | None, without_lrn: Path | None) -> str:

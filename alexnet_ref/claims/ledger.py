@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,7 @@ from reference import ARCHITECTURES
 
 QUICK: tuple[Needs, ...] = ("nothing", "mnist", "training")  # no TensorFlow, no timing: a second in all
 MEASURED: tuple[Needs, ...] = ("training", "timing")  # figures that belong to a machine
+RUNS = "training runs"  # a key beside the claims' ids
 UNDECIDED: Verdict = "not checkable here"
 
 
@@ -34,7 +35,14 @@ def recorded() -> dict[str, Entry]:
     return {
         id_: Entry(finding=Finding(verdict=line["verdict"], measured=line["measured"]), how=line.get("how", ""))
         for id_, line in json.loads(text).items()
+        if id_ != RUNS
     }
+
+
+def recorded_runs() -> list[str]:
+    """Return the repository's table of training runs, as lines of Markdown."""
+    text = (resources.files("alexnet_ref.claims") / "recorded.json").read_text(encoding="utf-8")
+    return [str(line) for line in json.loads(text).get(RUNS, [])]
 
 
 def decide(
@@ -76,18 +84,21 @@ def updated(ledger: Mapping[str, Entry], findings: Mapping[str, Finding], comman
     return entries
 
 
-def ledger_json(ledger: Mapping[str, Entry]) -> str:
-    """Return the ledger as `recorded.json` holds it."""
-    lines = {
+def ledger_json(ledger: Mapping[str, Entry], trained: Sequence[str] = ()) -> str:
+    """Return the ledger, and the table of training runs, as `recorded.json` holds them."""
+    lines: dict[str, object] = {
         id_: {"verdict": entry.finding.verdict, "measured": entry.finding.measured, **({"how": entry.how} if entry.how else {})}
         for id_, entry in ledger.items()
     }
+    if trained:
+        lines[RUNS] = list(trained)
     return json.dumps(lines, indent=1, ensure_ascii=False) + "\n"
 
 
-def ledger_markdown(ledger: Mapping[str, Entry] | None = None) -> str:
-    """Return docs/claims.md: the same text for the same ledger."""
+def ledger_markdown(ledger: Mapping[str, Entry] | None = None, trained: Sequence[str] | None = None) -> str:
+    """Return docs/claims.md: the same text for the same ledger and runs (default: the repository's)."""
     ledger = recorded() if ledger is None else ledger
+    trained = recorded_runs() if trained is None else trained
     counts = Counter(entry.finding.verdict for entry in ledger.values())
     lines = [
         "# What the two documents claim, and what was found",
@@ -99,6 +110,7 @@ def ledger_markdown(ledger: Mapping[str, Entry] | None = None) -> str:
         "",
         f"{len(ledger)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) + ".",
     ]
+    lines += ["", *trained[:-1]] if trained else []
     notes: dict[str, int] = {}
     for name, architecture in ARCHITECTURES.items():
         lines += [
