@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from alexnet_ref.bounds import FLOAT32, Arithmetic
 from alexnet_ref.candidates import as_candidate
 from alexnet_ref.checks import CHECKS, Check, CheckFunction, Material
 from alexnet_ref.devices import describe_host
+from alexnet_ref.diagnosis.diagnose import diagnose
 from alexnet_ref.mnist import SAMPLE_HOLD_OUT, load, prepare
 from alexnet_ref.report import Report
-from reference import Architecture, InvalidInput, as_architecture
-from reference.forward import as_input
+from reference import Architecture, InvalidInput, Params, as_architecture
+from reference.forward import as_input, as_params
 
 
 def verify(
@@ -29,32 +30,40 @@ def verify(
     batch_size: int = 16,
     arithmetic: Arithmetic = FLOAT32,
     checks: Sequence[CheckFunction] = CHECKS,
+    params: Params | None = None,
+    names: Mapping[str, str] | None = None,
+    diagnosis: bool = True,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> Report:
-    """Judge a candidate: a keras.Model, or anything with the interface of `alexnet_ref.candidates.Candidate`.
+    """Judge a candidate: a Keras, ONNX or PyTorch model, a function of images (`alexnet_ref.candidates.as_candidate`).
 
     `images` (N, *input_shape), 0 … 1, default to `batch_size` real digits that the package ships, and pass the network in
-    batches of that size. `arithmetic` is what the candidate computes in. `checks` are made in their order, and `on_check` sees
-    each as it is made.
+    batches of that size. `arithmetic` is what the candidate computes in. `params`: the weights that it should have, where they
+    are known. `names`: {document's layer: step of the port that ends it}, where order does not tell. `diagnosis`: whether to
+    name the mistakes of a port that does not conform. `checks` are made in their order, and `on_check` sees each as it is made.
     A port that does not conform never raises: it fails checks. InvalidInput: what cannot be judged at all.
     """
     architecture = as_architecture(architecture)
-    candidate = as_candidate(candidate)
+    if params is not None:
+        as_params(architecture, params, np.float32)  # refused before anything is computed
+    candidate = as_candidate(candidate, architecture, names)
     if batch_size < 1:
         raise InvalidInput("batch size is out of range", expected="at least 1", received=str(batch_size))
     if images is None:
         images = digits(architecture, None, batch_size)
     images = as_input(architecture, images, np.float32)
-    material = Material(images=images, seed=seed, batch_size=batch_size, arithmetic=arithmetic)
+    material = Material(images=images, seed=seed, batch_size=batch_size, arithmetic=arithmetic, params=params)
     made: list[Check] = []
     for function in checks:
-        for check in function(candidate, architecture, material):
+        for check in function(candidate, candidate.architecture, material):
             made.append(check)
             on_check(check)
+    wrong = diagnosis and any(check.status == "failed" for check in made)
     return Report(
         candidate=candidate.name,
         architecture=architecture.name,
         checks=tuple(made),
+        diagnoses=diagnose(candidate, made, material) if wrong else (),
         environment={
             "alexnet-ref": version("alexnet-ref"),
             **describe_host(),

@@ -47,6 +47,7 @@ def test_every_check_function_is_counted() -> None:
     """The list of checks that `verify` runs is the one that these mutants try."""
     assert [function.__name__ for function in CHECKS] == [
         "check_facts",
+        "check_weights",
         "check_probes",
         "check_products",
         "check_lrn",

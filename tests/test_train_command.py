@@ -69,7 +69,8 @@ def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         return METRICS
 
     arguments = (
-        "tf1_graph --data d --epochs 2 --limit 9 --batch-size 3 --seed 4 --device CPU:0 --out o --resume --checkpoint-every 5"
+        "tf1_graph --data d --epochs 2 --limit 9 --batch-size 3 --seed 4 --device CPU:0 --strategy mirrored "
+        "--without-lrn --out o --resume --checkpoint-every 5"
     )
     assert invoke(monkeypatch, run, *arguments.split()).exit_code == 0
     del seen["on_progress"]
@@ -81,6 +82,8 @@ def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         "batch_size": 3,
         "seed": 4,
         "device": "CPU:0",
+        "strategy": "mirrored",
+        "without_lrn": True,
         "out": Path("o"),
         "resume": True,
         "checkpoint_seconds": 5.0,
@@ -88,6 +91,27 @@ def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     invoke(monkeypatch, run, "tf1_graph")
     assert seen["out"] == Path("runs/tf1_graph-0")
     assert [seen[name] for name in ("data", "epochs", "limit", "batch_size", "device")] == [None] * 5
+    assert (seen["strategy"], seen["without_lrn"]) == ("none", False)
+    invoke(monkeypatch, run, "tf1_graph", "--without-lrn")
+    assert seen["out"] == Path("runs/tf1_graph-without-lrn-0")
+
+
+def test_another_worker_says_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is not the chief prints notices and who has the results; without TF_CONFIG it is refused in one line."""
+
+    def run(_: str, *, on_progress: Callable[[Event], None], **__: Any) -> dict[str, Any]:
+        on_progress(Notice("resuming after step 1 of 2"))
+        on_progress(Step(step=1, steps=2, epoch=1, loss=2.3, accuracy=0.1))
+        on_progress(Row(dict(KERAS_ROW)))
+        return {}
+
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}')
+    result = invoke(monkeypatch, run, "tf1_graph", "--strategy", "multiworker")
+    assert result.output == "resuming after step 1 of 2\nworker 1 (b:1) is done; worker 0 (a:1) writes the results\n"
+    monkeypatch.delenv("TF_CONFIG")
+    result = invoke(monkeypatch, run, "tf1_graph", "--strategy", "multiworker")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("alexnet-ref: TF_CONFIG: cannot be used: it is not set; expected {")
 
 
 def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:

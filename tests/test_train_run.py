@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 import reference
+from alexnet_ref import files
 from alexnet_ref.mnist import load
-from alexnet_ref.train import Interrupted, Notice, Row, Step, checkpoint, pictures, train
-from alexnet_ref.train.checkpoint import SLOTS, Checkpoints
+from alexnet_ref.train import Interrupted, Notice, Row, Step, checkpoint, pictures, results, train
+from alexnet_ref.train.checkpoint import SLOTS, Checkpoint, Checkpoints
 from alexnet_ref.train.events import Event
 from alexnet_ref.train.results import read_params
 from reference import LRN, Architecture, InvalidInput
@@ -211,6 +212,136 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     told: list[Event] = []
     train(TINY_TF1, out=tmp_path, resume=True, on_progress=told.append, **OPTIONS)
     assert next(event.step for event in told if isinstance(event, Step)) == 3
+
+
+@pytest.mark.parametrize("name", ["history.csv", "confusion.png", "params.npz", "model.keras", "metrics.json"])
+def test_a_full_disk_at_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """No room for a file, after half of it was written: one line names it, nothing half-written stays, and resuming completes."""
+    pytest.importorskip("matplotlib")
+    if name.endswith(".png"):
+        monkeypatch.setattr(pictures, "draw_all", draw_confusion)
+    with monkeypatch.context() as patch:
+        sync = files.sync
+
+        def full(path: Path) -> None:
+            if path.name == f".partial.{name}":
+                os.truncate(path, path.stat().st_size // 2)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            sync(path)
+
+        patch.setattr(files, "sync", full)
+        with pytest.raises(InvalidInput, match=os.strerror(errno.ENOSPC)) as caught:
+            train(TINY_KERAS, out=tmp_path, **OPTIONS)
+    assert str(caught.value).startswith(f"{tmp_path / name}: cannot be written; ")
+    assert "--resume" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / name).exists()
+    assert not list(tmp_path.glob(".partial*"))
+    train(TINY_KERAS, out=tmp_path, resume=True, **OPTIONS)
+    assert (tmp_path / name).exists()
+    assert (tmp_path / "metrics.json").exists()
+
+
+def draw_confusion(folder: Path, architecture: Architecture, *_: Any, labels: Any, logs: Any, **__: Any) -> None:
+    """Draw one picture of them all, which takes longer than these runs as it is."""
+    pictures.save(pictures.confusion(architecture, labels, logs.argmax(axis=-1)), folder / "confusion.png")
+
+
+def test_a_device_without_room_is_one_line(tmp_path: Path) -> None:
+    """The operating system's own ENOSPC, from /dev/full, is the same line, and the device is still there."""
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, which is Linux's")
+    (tmp_path / ".partial.history.csv").symlink_to("/dev/full")
+    with pytest.raises(InvalidInput, match=rf"history\.csv: cannot be written; received {os.strerror(errno.ENOSPC)}"):
+        train(TINY_KERAS, out=tmp_path, **OPTIONS)
+    assert Path("/dev/full").is_char_device()
+    assert {path.name for path in tmp_path.iterdir()} <= {".lock", *SLOTS}
+
+
+def test_ctrl_c_in_the_final_evaluation(
+    whole: tuple[Architecture, Path, list[Event]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped while the test set is evaluated, the run says how to go on; resumed, it trains no more and has the same results."""
+    architecture, folder, _ = whole
+
+    def interrupted(run: Any) -> None:
+        del run
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the signal comes first")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "_test", interrupted)
+        steps = STEPS[architecture.name]
+        with pytest.raises(Interrupted, match=f"stopped after step {steps} of {steps}, saved: the same command with --resume"):
+            train(architecture, out=tmp_path, **OPTIONS)
+    assert not (tmp_path / "metrics.json").exists()
+    told: list[Event] = []
+    train(architecture, out=tmp_path, resume=True, on_progress=told.append, **OPTIONS)
+    assert not [event for event in told if isinstance(event, Step)]
+    assert final_bits(tmp_path) == final_bits(folder)
+    one, other = (json.loads((path / "metrics.json").read_text()) for path in (folder, tmp_path))
+    one["seconds"] = other["seconds"] = None
+    assert one == other
+
+
+def copied(folder: Path, out: Path, **changed: dict[str, Any]) -> None:
+    """Copy a run's newest checkpoint, with other entries in its position or environment."""
+    newest = max((checkpoint._verify(path)["generation"], path) for path in Checkpoints(folder=folder).paths)[1]
+    header = checkpoint._verify(newest)
+    entries = {key: header[key] for key in ("configuration", "position", "history", "environment")}
+    for key, values in changed.items():
+        entries[key] = {**entries[key], **values}
+    out.mkdir(exist_ok=True)
+    Checkpoints(folder=out).save(Checkpoint(arrays=checkpoint._read_arrays(newest, header["arrays"]), **entries))
+
+
+def test_another_order_of_the_digits_is_refused(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path) -> None:
+    """A checkpoint whose order of digits this NumPy does not draw, as another NumPy may have, is refused with both versions."""
+    architecture, folder, _ = whole
+    copied(folder, tmp_path, position={"order": "0" * 64}, environment={"numpy": "1.0"})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InvalidInput, match=r"shuffled in another order than before; expected NumPy 1\.0, which wrote") as caught:
+        train(architecture, out=tmp_path, resume=True, **OPTIONS)
+    assert f"received NumPy {np.__version__}" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != ".lock"} == before
+
+
+def test_a_changed_environment_is_told(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path) -> None:
+    """What has changed since the checkpoint is named, the number of replicas as well; what has not is not."""
+    architecture, folder, _ = whole
+    copied(folder, tmp_path / "same")
+    copied(folder, tmp_path / "other", environment={"tensorflow": "1.0", "replicas": 2})
+    told: dict[str, list[Event]] = {"same": [], "other": []}
+    for name, events in told.items():
+        train(architecture, out=tmp_path / name, resume=True, on_progress=events.append, **OPTIONS)
+    notices = {
+        name: [e.text for e in events if isinstance(e, Notice) and "environment" in e.text] for name, events in told.items()
+    }
+    import tensorflow as tf
+
+    words = f"tensorflow 1.0 → {tf.__version__}, replicas 2 → 1"
+    assert notices == {"same": [], "other": [f"the environment has changed ({words}): the result may differ in low bits"]}
+
+
+def test_without_lrn_is_another_network(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path) -> None:
+    """Without LRN the folder says so, holds no LRN layer, differs in its network alone, and is not resumed with LRN."""
+    import keras
+
+    from alexnet_ref.claims.run import read_run
+
+    architecture, folder, _ = whole
+    train(architecture, out=tmp_path, without_lrn=True, **OPTIONS)
+    with_lrn, without = (json.loads((path / "metrics.json").read_text()) for path in (folder, tmp_path))
+    assert (with_lrn["without_lrn"], without["without_lrn"]) == (False, True)
+    different = {key for key, value in with_lrn["configuration"].items() if without["configuration"][key] != value}
+    assert different == {"network"}
+    names = [layer.name for layer in keras.saving.load_model(tmp_path / "model.keras", safe_mode=True).layers]
+    assert names == [layer.name for layer in architecture.layers if layer.name != "norm"]
+    one, other = read_run(folder), read_run(tmp_path)  # as `alexnet-ref claims --run … --without-lrn …` reads them
+    assert (one.architecture, one.steps) == (other.architecture, other.steps)
+    assert one.network != other.network
+    with pytest.raises(InvalidInput, match=r"network: .* there, .* here"):
+        train(architecture, out=tmp_path, resume=True, **OPTIONS)
 
 
 def test_a_damaged_checkpoint_is_told(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path) -> None:

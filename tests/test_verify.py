@@ -10,12 +10,14 @@ import pytest
 
 import alexnet_ref
 import reference
-from alexnet_ref.candidates import as_candidate
+from alexnet_ref.candidates import as_port
+from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.checks import Check
 from reference import InvalidInput, init_params
 
 pytestmark = pytest.mark.tf
 
+TF1 = reference.ARCHITECTURES["tf1_graph"]
 # Three facts, one probe and two comparisons on real digits for each layer; three more for each dropout and each sum of products;
 # impulses for these and for a sum before a softmax; a mean for each LRN; order, total and weights.
 CHECKS_RUN = {"keras_sequential": 21 * 6 + 2 * 3 + 7 * 3 + 8 + 2 + 3, "tf1_graph": 16 * 6 + 3 * 3 + 6 * 3 + 6 + 3 + 3}
@@ -57,7 +59,7 @@ def test_verdict_does_not_depend_on_how_images_are_batched(models: dict[str, Any
 def test_an_error_in_the_last_batch_is_found(models: dict[str, Any]) -> None:
     """A port that errs on the last image alone does not conform."""
 
-    class Forgetful(type(as_candidate(models["tf1_graph"]))):  # type: ignore[misc]  # its module imports TensorFlow
+    class Forgetful(PairedCandidate):
         def outputs(self, x: Any) -> dict[str, Any]:
             outputs: dict[str, Any] = super().outputs(x)
             if len(x) == 1:
@@ -65,7 +67,7 @@ def test_an_error_in_the_last_batch_is_found(models: dict[str, Any]) -> None:
             return outputs
 
     images = np.random.default_rng(0).random((5, 28, 28, 1))
-    report = alexnet_ref.verify(Forgetful(models["tf1_graph"]), "tf1_graph", images=images, batch_size=2)
+    report = alexnet_ref.verify(Forgetful(as_port(models["tf1_graph"], TF1), TF1), "tf1_graph", images=images, batch_size=2)
     assert not report.conforms
     assert report.first_wrong_layer == "fc2"
 
@@ -88,14 +90,14 @@ def test_the_other_architecture_is_rejected(models: dict[str, Any]) -> None:
 def test_a_port_that_raises_is_rejected(models: dict[str, Any]) -> None:
     """Whatever a port raises becomes failed checks with its words."""
 
-    class Broken(type(as_candidate(models["tf1_graph"]))):  # type: ignore[misc]  # as above
+    class Broken(PairedCandidate):
         def outputs(self, x: Any) -> dict[str, Any]:
             raise RuntimeError(f"out of memory for {x.shape}\nmore words")
 
         def layer(self, name: str, *_: Any, **__: Any) -> Any:
             raise KeyError(name)
 
-    report = alexnet_ref.verify(Broken(models["tf1_graph"]), "tf1_graph", batch_size=1)
+    report = alexnet_ref.verify(Broken(as_port(models["tf1_graph"], TF1), TF1), "tf1_graph", batch_size=1)
     facts = {check.id: check.fact for check in report.of("failed")}
     assert facts["conv.isolated[conv1]"] == "raised RuntimeError: out of memory for (1, 28, 28, 1)"
     assert facts["dropout.kept[drop1]"] == "raised KeyError: 'drop1'"
@@ -110,7 +112,9 @@ def test_a_layer_that_is_missing_is_reported(models: dict[str, Any]) -> None:
     report = alexnet_ref.verify(alexnet_ref.build_model(without), "tf1_graph", batch_size=1)
     assert not report.conforms
     statuses = {check.status for check in report.checks if check.layer == "norm1"}
-    assert statuses == {"not checkable"}
+    assert statuses == {"not checkable", "failed"}
+    assert [check.id for check in report.of("failed") if check.layer == "norm1"] == ["lrn.present[norm1]"]
+    assert report.first_wrong_layer == "norm1"
     assert next(check for check in report.checks if check.id == "network.order").status == "failed"
 
 

@@ -1,5 +1,7 @@
-"""What is judged: somebody's port, behind one small interface, one framework a file."""
+"""Adapters: one framework a file, behind one interface."""
 
-from alexnet_ref.candidates.candidate import Candidate, Fact, as_candidate
+from alexnet_ref.candidates.adapt import as_candidate, as_port
+from alexnet_ref.candidates.candidate import Candidate, Fact
+from alexnet_ref.candidates.step import NotCheckable, Port, Step
 
-__all__ = ["Candidate", "Fact", "as_candidate"]
+__all__ = ["Candidate", "Fact", "NotCheckable", "Port", "Step", "as_candidate", "as_port"]

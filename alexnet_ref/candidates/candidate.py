@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import Architecture, InvalidInput, Layer, Params
+from reference import Architecture, Layer, Params
 
 Array = NDArray[Any]
 
@@ -20,8 +20,9 @@ class Fact:
 
     name: str
     output_shape: tuple[int, ...] | None  # without the batch axis; None: it does not say
-    params: int  # weights and biases
+    params: int | None  # weights and biases; None: it does not say
     layer: Layer | None  # in the vocabulary; None: no word of the vocabulary describes it
+    steps: tuple[str, ...] = ()  # of the port, by its own words, that were taken for this layer
 
 
 @runtime_checkable
@@ -29,6 +30,8 @@ class Candidate(Protocol):
     """A port. Arrays are NHWC, kernels HWIO or (in, out), whatever the framework's own order is."""
 
     name: str
+    architecture: Architecture  # the document's network as this port cuts it: an activation may be part of its layer
+    hidden: Mapping[str, str]  # {layer that the port rightly does not show: why}
 
     def environment(self) -> dict[str, Any]:
         """Return its framework's versions, device and settings, for the report."""
@@ -37,28 +40,22 @@ class Candidate(Protocol):
         """Return what it says of its layers, in its order."""
 
     def params(self, architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:
-        """Return its weights as the oracle's params; InvalidInput where it has none of that name and shape."""
+        """Return its weights as the oracle's params; NotCheckable where it shows none.
+
+        InvalidInput where names or shapes differ.
+        """
 
     def outputs(self, x: Array) -> dict[str, Array]:
-        """Return every layer's inference output for x (N, H, W, C) float32, in its order."""
+        """Return the inference output of every layer that it shows, for x (N, H, W, C) float32, in its order.
+
+        What it computes besides stands between them, under names that no layer has.
+        """
 
     def layer(self, name: str, x: Array, params: Mapping[str, Array] | None = None, *, training: bool = False) -> Array:
-        """Return one layer's output for x, with the port's own weights, or with `params` set for this call."""
+        """Return one layer's output for x, with the port's own weights, or with `params` set for this call.
+
+        NotCheckable where it cannot: no weights that may be set, no training.
+        """
 
 
-def as_candidate(candidate: Any) -> Candidate:
-    """Return the candidate itself, or the adapter for what it is; InvalidInput where nothing fits."""
-    if isinstance(candidate, Candidate):
-        return candidate
-    if any(kind.__module__.split(".")[0] == "keras" for kind in type(candidate).__mro__):
-        from alexnet_ref.candidates.keras import KerasCandidate  # imports TensorFlow, which a Keras model already has
-
-        return KerasCandidate(candidate)
-    raise InvalidInput(
-        "this cannot be judged",
-        expected="a keras.Model, or an object with facts, params, outputs and layer",
-        received=type(candidate).__name__,
-    )
-
-
-__all__ = ["Candidate", "Fact", "Params", "as_candidate"]
+__all__ = ["Candidate", "Fact", "Params"]

@@ -12,12 +12,14 @@ from alexnet_ref.checks.lrn import check_lrn
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.products import check_products
 from alexnet_ref.checks.unseen import check_unseen
+from alexnet_ref.checks.weights import check_weights
 from reference import Architecture
 
 CheckFunction = Callable[[Candidate, Architecture, Material], Iterator[Check]]
 
 CHECKS: tuple[CheckFunction, ...] = (
     check_facts,
+    check_weights,
     check_probes,
     check_products,
     check_lrn,

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ref.bounds import FLOAT32, Arithmetic
+from alexnet_ref.candidates import Candidate, NotCheckable
 from alexnet_ref.compare import Comparison
-from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
+from reference import LRN, Architecture, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Params, ReLU, Resize, Softmax
 
 Status = Literal["passed", "failed", "not checkable"]
 
@@ -42,6 +43,7 @@ class Material:
     seed: int = 0
     batch_size: int = 16
     arithmetic: Arithmetic = field(default=FLOAT32)
+    params: Params | None = None  # the weights that the port should have, where they are known
 
 
 def concept(layer: Layer) -> str:
@@ -95,9 +97,18 @@ def equal(check: str, layer: str | None, what: str, expected: Any, received: Any
 
 
 def raised(check: str, layer: str | None, error: Exception) -> Check:
-    """Return the failed check for a port that raises instead of answering."""
+    """Return the failed check for a port that raises instead of answering, unless it says that it cannot answer."""
+    if isinstance(error, NotCheckable):
+        return not_checkable(check, layer, str(error))
     first_line = (str(error).strip() or "no message").splitlines()[0]
     return Check(id=check, layer=layer, status="failed", fact=f"raised {type(error).__name__}: {first_line}")
+
+
+def absent(candidate: Candidate, architecture: Architecture) -> dict[str, str]:
+    """Return {layer that the candidate does not show: why}."""
+    present = {fact.name for fact in candidate.facts()}
+    names = [layer.name for layer in architecture.layers if layer.name not in present]
+    return {name: candidate.hidden.get(name, "the candidate has no such layer") for name in names}
 
 
 def not_checkable(check: str, layer: str | None, why: str) -> Check:

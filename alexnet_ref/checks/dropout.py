@@ -10,7 +10,7 @@ import numpy as np
 from alexnet_ref.arithmetic import FLOAT32
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
-from alexnet_ref.checks.check import Check, Material, check_id, compared, not_checkable, raised
+from alexnet_ref.checks.check import Check, Material, absent, check_id, compared, not_checkable, raised
 from alexnet_ref.compare import Comparison, compare
 from reference import Architecture, Dropout
 from reference.shapes import layer_inputs
@@ -25,13 +25,13 @@ CALLS = 16  # 2²⁴ elements in all: a fraction that is off by 0.001 shows
 def check_dropout(candidate: Candidate, architecture: Architecture, material: Material) -> Iterator[Check]:
     """Yield three checks for each dropout layer: scaling of what is kept, fraction kept, independence of elements and calls."""
     inputs = layer_inputs(architecture)
-    present = {fact.name for fact in candidate.facts()}
+    missing = absent(candidate, architecture)
     for index, layer in enumerate(architecture.layers):
         if not isinstance(layer, Dropout):
             continue
         ids = [check_id(layer, kind) for kind in KINDS]
-        if layer.name not in present:
-            yield from (not_checkable(check, layer.name, "the candidate has no layer of this name") for check in ids)
+        if layer.name in missing:
+            yield from (not_checkable(check, layer.name, missing[layer.name]) for check in ids)
             continue
         shape = inputs[layer.name]
         rng = np.random.default_rng([material.seed, index])

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from alexnet_ref.candidates import Candidate, Fact
-from alexnet_ref.checks.check import Check, Material, check_id, equal, not_checkable
+from alexnet_ref.checks.check import Check, Material, absent, check_id, equal, not_checkable
 from reference import Architecture, Layer, layer_shapes, param_counts
 from reference.documented import documented_params, documented_shape
 
+_UNSTATED = "the candidate does not state how many parameters it has"
 # What a layer carries beside its hyperparameters.
 _LABELS = {"name", "place", "quotes"}
 
@@ -21,24 +22,56 @@ def check_facts(candidate: Candidate, architecture: Architecture, material: Mate
     """Yield a check for the order of layers and the total of parameters, and three for each layer."""
     del material  # facts are told, not computed
     facts = {fact.name: fact for fact in candidate.facts()}
-    names = [layer.name for layer in architecture.layers]
+    missing = absent(candidate, architecture)
+    names = [layer.name for layer in architecture.layers if layer.name not in candidate.hidden]
     yield equal("network.order", None, "layers in order", ", ".join(names), ", ".join(facts))
-    total = sum(fact.params for fact in facts.values())
-    yield equal("network.params", None, "parameters in all", sum(param_counts(architecture).values()), total)
+    yield _total(architecture, list(facts.values()))
+    yield from _strangers(architecture, list(facts.values()))
     shapes, counts = layer_shapes(architecture), param_counts(architecture)
     for layer in architecture.layers:
         fact = facts.get(layer.name)
         if fact is None:
+            if layer.name not in candidate.hidden:
+                why = "the candidate has no such layer, or has it in another place"
+                yield Check(id=check_id(layer, "present"), layer=layer.name, status="failed", fact=why)
             for kind in ("shape", "params", "hyperparameters"):
-                yield not_checkable(check_id(layer, kind), layer.name, "the candidate has no layer of this name")
+                yield not_checkable(check_id(layer, kind), layer.name, missing[layer.name])
             continue
         # The document's own number where it states one, else what follows from its description.
         shape = documented_shape(layer) or shapes[layer.name]
         count = documented_params(layer)
         yield _shape(layer, shape, fact)
         expected = counts[layer.name] if count is None else count
-        yield equal(check_id(layer, "params"), layer.name, "parameters", expected, fact.params)
+        yield _params(layer, expected, fact)
         yield _hyperparameters(layer, fact)
+
+
+def _strangers(architecture: Architecture, facts: list[Fact]) -> Iterator[Check]:
+    """Yield a failed check for each run of steps of no layer, at the layer that it stands before or, at the end, after."""
+    layers, waiting = {layer.name: layer for layer in architecture.layers}, []
+    last = architecture.layers[-1]
+    for fact in [*facts, None]:
+        if fact is not None and fact.name not in layers:
+            waiting.append(fact.name)
+        elif waiting:
+            layer, kind = (layers[fact.name], "before") if fact else (last, "after")
+            why = f"{kind} it the port computes what the document does not: {', '.join(waiting)}"
+            yield Check(id=check_id(layer, kind), layer=layer.name, status="failed", fact=why)
+            waiting = []
+
+
+def _total(architecture: Architecture, facts: list[Fact]) -> Check:
+    if any(fact.params is None for fact in facts):
+        return not_checkable("network.params", None, _UNSTATED)
+    total = sum(fact.params or 0 for fact in facts)
+    return equal("network.params", None, "parameters in all", sum(param_counts(architecture).values()), total)
+
+
+def _params(layer: Layer, expected: int, fact: Fact) -> Check:
+    check = check_id(layer, "params")
+    if fact.params is None:
+        return not_checkable(check, layer.name, _UNSTATED)
+    return equal(check, layer.name, "parameters", expected, fact.params)
 
 
 def _shape(layer: Layer, shape: tuple[int, ...], fact: Fact) -> Check:

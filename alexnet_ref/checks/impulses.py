@@ -16,7 +16,7 @@ from alexnet_ref import bounds, winograd
 from alexnet_ref.arithmetic import Arithmetic
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
-from alexnet_ref.checks.check import Check, Material, check_id, compared, not_checkable, raised
+from alexnet_ref.checks.check import Check, Material, absent, check_id, compared, not_checkable, raised
 from alexnet_ref.checks.products import is_product
 from alexnet_ref.compare import Comparison, compare
 from reference import Architecture, Conv, Dense, Layer, Softmax, param_shapes
@@ -32,13 +32,13 @@ ELEMENTS = 2**24  # numbers that one call takes or returns at most: 64 MB
 def check_impulses(candidate: Candidate, architecture: Architecture, material: Material) -> Iterator[Check]:
     """Yield one check for each layer that sums products: every weight that an input can reach is read back."""
     inputs = layer_inputs(architecture)
-    present = {fact.name for fact in candidate.facts()}
+    missing = absent(candidate, architecture)
     for index, layer in enumerate(architecture.layers):
         if not isinstance(layer, (Conv, Dense)):
             continue
         check = check_id(layer, KIND)
-        if layer.name not in present:
-            yield not_checkable(check, layer.name, "the candidate has no layer of this name")
+        if layer.name in missing:
+            yield not_checkable(check, layer.name, missing[layer.name])
             continue
         if material.arithmetic.winograd and isinstance(layer, Conv) and winograd.applies(layer):
             yield not_checkable(check, layer.name, f"{material.arithmetic.name} divides by 6 and 24 on the way")

@@ -15,7 +15,7 @@ from alexnet_ref.arithmetic import FLOAT64, Arithmetic
 from alexnet_ref.bounds import FALSE_ALARM
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
-from alexnet_ref.checks.check import Check, Material, Status, check_id, not_checkable, raised
+from alexnet_ref.checks.check import Check, Material, Status, absent, check_id, not_checkable, raised
 from alexnet_ref.checks.probes import probe_input
 from reference import LRN, Architecture
 from reference.forward import apply
@@ -28,13 +28,13 @@ PIXELS = 2048  # of the probe at least: a mean of few shows little
 def check_lrn(candidate: Candidate, architecture: Architecture, material: Material) -> Iterator[Check]:
     """Yield one check for each LRN: the mean relative error over its probe."""
     inputs = layer_inputs(architecture)
-    present = {fact.name for fact in candidate.facts()}
+    missing = absent(candidate, architecture)
     for index, layer in enumerate(architecture.layers):
         if not isinstance(layer, LRN):
             continue
         check = check_id(layer, KIND)
-        if layer.name not in present:
-            yield not_checkable(check, layer.name, "the candidate has no layer of this name")
+        if layer.name in missing:
+            yield not_checkable(check, layer.name, missing[layer.name])
             continue
         rng = np.random.default_rng([material.seed, index, 3])
         batch = math.prod(probe_input(layer, inputs[layer.name], rng).shape[:-1])

@@ -16,7 +16,7 @@ from alexnet_ref import bounds, winograd
 from alexnet_ref.arithmetic import Arithmetic
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
-from alexnet_ref.checks.check import Check, Material, check_id, compared, not_checkable, raised
+from alexnet_ref.checks.check import Check, Material, absent, check_id, compared, not_checkable, raised
 from alexnet_ref.compare import compare
 from reference import (
     LRN,
@@ -44,12 +44,12 @@ INTEGER_LIMIT = 2
 def check_probes(candidate: Candidate, architecture: Architecture, material: Material) -> Iterator[Check]:
     """Yield one check for each layer: `exact`, to the bit, where that is provable, `probe`, within its bound, elsewhere."""
     inputs = layer_inputs(architecture)
-    present = {fact.name for fact in candidate.facts()}
+    missing = absent(candidate, architecture)
     for index, layer in enumerate(architecture.layers):
         kind = "exact" if is_exact(layer) else "probe"
         check = check_id(layer, kind)
-        if layer.name not in present:
-            yield not_checkable(check, layer.name, "the candidate has no layer of this name")
+        if layer.name in missing:
+            yield not_checkable(check, layer.name, missing[layer.name])
             continue
         if kind == "exact" and (why := _inexact(layer, material.arithmetic)):
             yield not_checkable(check, layer.name, why)

@@ -15,7 +15,7 @@ from alexnet_ref import winograd
 from alexnet_ref.arithmetic import Arithmetic
 from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.candidate import Array
-from alexnet_ref.checks.check import Check, Material, check_id, not_checkable, raised
+from alexnet_ref.checks.check import Check, Material, absent, check_id, not_checkable, raised
 from alexnet_ref.spread import infer, judge, measure
 from reference import Architecture, Conv, Dense, Layer, layer_shapes, param_shapes
 from reference.shapes import layer_inputs
@@ -32,11 +32,11 @@ def check_products(candidate: Candidate, architecture: Architecture, material: M
     the mean squared error. Each in standard deviations of the arithmetic that is declared, and of the inferred summation.
     """
     inputs, outputs = layer_inputs(architecture), layer_shapes(architecture)
-    present = {fact.name for fact in candidate.facts()}
+    missing = absent(candidate, architecture)
     for index, layer in enumerate(architecture.layers):
         if not is_product(layer):
             continue
-        if why := _hindrance(layer, present, material.arithmetic):
+        if why := _hindrance(layer, missing, material.arithmetic):
             for kind in KINDS:
                 yield not_checkable(check_id(layer, kind), layer.name, why)
             continue
@@ -59,9 +59,9 @@ def check_products(candidate: Candidate, architecture: Architecture, material: M
         yield from _judged(layer, params, x, received, material.arithmetic)
 
 
-def _hindrance(layer: Conv | Dense, present: set[str], arithmetic: Arithmetic) -> str | None:
-    if layer.name not in present:
-        return "the candidate has no layer of this name"
+def _hindrance(layer: Conv | Dense, missing: Mapping[str, str], arithmetic: Arithmetic) -> str | None:
+    if layer.name in missing:
+        return missing[layer.name]
     if arithmetic.winograd and isinstance(layer, Conv) and winograd.applies(layer):
         return f"{arithmetic.name}: errors of tiles have no standard deviation of their own"
     return None

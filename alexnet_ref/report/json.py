@@ -1,4 +1,4 @@
-"""The report as JSON, for programs: a versioned schema with stable check ids."""
+"""The report as JSON, for programs: a versioned schema with stable check ids, every key of which `docs/report.md` explains."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alexnet_ref.diagnosis import Diagnosis, Hypothesis
 from alexnet_ref.files import write_atomically
 from alexnet_ref.report.report import Report
 
@@ -18,7 +19,8 @@ SCHEMA = 1  # raised when a field changes its meaning or goes; fields may be add
 def to_json(reports: Sequence[Report]) -> str:
     """Return {"schema": 1, "conforms": bool, "reports": [...]}: each report's verdict, counts, environment and checks.
 
-    JSON knows no infinity: the ratio of an error where none is allowed is null, as its `allowed` of 0 tells.
+    JSON knows no infinity: the ratio of an error where none is allowed is null, as its `allowed` of 0 tells. A diagnosis's arrays
+    are left out: the HTML page has them.
     """
     document = {
         "schema": SCHEMA,
@@ -33,18 +35,54 @@ def _report(report: Report) -> dict[str, Any]:
         "architecture": report.architecture,
         "candidate": report.candidate,
         "verdict": report.verdict,
+        "sentence": report.sentence,
         "first_wrong_layer": report.first_wrong_layer,
         "arithmetic": report.arithmetic,
         "passed": len(report.of("passed")),
         "failed": len(report.of("failed")),
         "not_checkable": len(report.of("not checkable")),
-        "environment": report.environment,
-        "checks": [{key: _finite(value) for key, value in dataclasses.asdict(check).items()} for check in report.checks],
+        "expected_failures": len(report.of("expected failure")),
+        "environment": _plain(report.environment),
+        "checks": [_plain(dataclasses.asdict(check)) | {"status": report.outcome(check)} for check in report.checks],
+        "expectations": [
+            {"check": check, "reason": reason, "stale": report.stale.get(check)} for check, reason in report.reasons.items()
+        ],
+        "diagnoses": [_diagnosis(diagnosis) for diagnosis in report.diagnoses],
     }
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        "layer": diagnosis.layer,
+        "sentence": diagnosis.sentence,
+        "mistake": diagnosis.best.mistake if diagnosis.best else None,
+        "fix": diagnosis.best.fix if diagnosis.best else None,
+        "confidence": _plain(diagnosis.confidence),
+        "documented": _hypothesis(diagnosis.documented),
+        "hypotheses": [_hypothesis(hypothesis) for hypothesis in diagnosis.hypotheses],
+    }
+
+
+def _hypothesis(hypothesis: Hypothesis) -> dict[str, Any]:
+    found: dict[str, Any] = _plain({field.name: getattr(hypothesis, field.name) for field in dataclasses.fields(hypothesis)})
+    return found | {"explains": hypothesis.explains}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value in JSON's own words: what is not finite is null, what JSON has no word for is text."""
+    match value:
+        case bool() | int() | str() | None:
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _ if hasattr(value, "items"):
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _ if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # one of NumPy's numbers
+            return _plain(value.item())
+        case _:
+            return str(value)
 
 
 def write_json(path: Path, reports: Sequence[Report]) -> None:

@@ -8,8 +8,12 @@ from typing import Any, Literal
 
 from alexnet_ref.arithmetic import ARITHMETICS
 from alexnet_ref.checks import Check, Status
+from alexnet_ref.diagnosis import Diagnosis
+from alexnet_ref.expected import Expectation
 
 Verdict = Literal["conforms", "does not conform", "could not be checked"]
+# What became of a check: a failure that was expected, with its reason, is told apart from all others.
+Outcome = Status | Literal["expected failure"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +23,30 @@ class Report:
     candidate: str
     architecture: str
     checks: tuple[Check, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
+    expectations: tuple[Expectation, ...] = ()  # failures that are known; entries about other networks are ignored
 
-    def of(self, status: Status) -> list[Check]:
-        """Return the checks of this status."""
-        return [check for check in self.checks if check.status == status]
+    def outcome(self, check: Check) -> Outcome:
+        """Return the check's status, or that its failure was expected."""
+        return "expected failure" if check.status == "failed" and check.id in self.reasons else check.status
+
+    def of(self, outcome: Outcome) -> list[Check]:
+        """Return the checks of this outcome: "failed" are those whose failure nobody expected."""
+        return [check for check in self.checks if self.outcome(check) == outcome]
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """{check that is expected to fail: why}, as far as the entries concern this network."""
+        layers = {check.layer for check in self.checks}
+        return {entry.check: entry.reason for entry in self.expectations if entry.concerns(self.architecture, layers)}
+
+    @property
+    def stale(self) -> dict[str, str]:
+        """{check that was expected to fail: "passed" or "never ran"}. What could not be checked may still fail."""
+        ran = {check.id: check.status for check in self.checks}
+        found = {check: ran.get(check, "never ran") for check in self.reasons}
+        return {check: status for check, status in found.items() if status in ("passed", "never ran")}
 
     @property
     def verdict(self) -> Verdict:
@@ -61,13 +84,21 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one line: how many checks ran, how many could not be made and why."""
-        passed, failed, skipped = (self.of(status) for status in ("passed", "failed", "not checkable"))
-        ran = len(passed) + len(failed)
-        line = f"{self.architecture}: {self.verdict}: {len(passed)} of {ran} checks passed{self._scope}"
+        """The verdict in one line: how many checks ran, were expected to fail, could not be made and why."""
+        passed, failed, skipped = self.of("passed"), self.of("failed"), self.of("not checkable")
+        expected = len(self.of("expected failure"))
+        ran = len(passed) + len(failed) + expected
+        but = f" but for {_count(expected, 'expected failure')}" if expected and self.conforms else ""
+        line = f"{self.architecture}: {self.verdict}{but}: {len(passed)} of {ran} checks passed{self._scope}"
         if failed:
             layer = self.first_wrong_layer
             line += f"; first wrong layer: {layer}" if layer else f"; first: {failed[0].id}"
+        if expected:
+            line += f"; {expected} failed as expected"
+        if stale := self.stale:
+            (check, why), others = next(iter(stale.items())), len(stale) - 1
+            more = f" (and {others} more)" if others else ""
+            line += f"; {_count(len(stale), 'stale expectation')}: {check} {why}{more}"
         if self.arithmetic:
             line += f"; consistent with {self.arithmetic}"
         if skipped:
@@ -76,3 +107,7 @@ class Report:
             more = f" (and {others} more reason{'s' if others > 1 else ''})" if others else ""
             line += f"; {len(skipped)} not checkable, because {reason}{more}"
         return line
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

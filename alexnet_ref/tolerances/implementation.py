@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Implementation:
     architecture: Architecture
     weights: Mapping[str, LayerParams]
     run: LayerFunction
+    hidden: Mapping[str, str] = field(default_factory=dict)  # it shows every layer
 
     def environment(self) -> dict[str, Any]:
         """Return nothing: the run that made it knows what it runs on."""

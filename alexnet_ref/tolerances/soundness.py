@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from alexnet_ref.tolerances.drawn import DATA, Data, draw_images, draw_network, 
 from alexnet_ref.tolerances.implementation import Implementation, LayerFunction, oracle_in_float32
 from alexnet_ref.tolerances.orders import ORDERS, in_order
 from reference import ARCHITECTURES, Architecture, Params
+
+if TYPE_CHECKING:
+    from alexnet_ref.candidates.keras import Execution
 
 Build = Callable[[Architecture, Params], Candidate]
 
@@ -74,7 +78,8 @@ def builder(kind: str) -> Build:
     if kind.startswith("TensorFlow "):
         from alexnet_ref.tolerances.keras_runs import keras_run
 
-        return lambda architecture, params: keras_run(kind.removeprefix("TensorFlow "), architecture, params)
+        execution = cast("Execution", kind.removeprefix("TensorFlow "))
+        return lambda architecture, params: keras_run(execution, architecture, params)
     run = _layer_function(kind)
     return lambda architecture, params: Implementation(name=kind, architecture=architecture, weights=params, run=run)
 

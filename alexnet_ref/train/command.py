@@ -6,10 +6,12 @@ import importlib.util
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import click
 
+from alexnet_ref.train.cluster import read_cluster
+from alexnet_ref.train.distribution import Strategy
 from reference import ARCHITECTURES, InvalidInput
 
 if TYPE_CHECKING:
@@ -29,9 +31,17 @@ PLAIN_SECONDS = 30.0  # between two plain lines about steps
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For weights, shuffling and dropout.")
 @click.option("--device", metavar="NAME", help="TensorFlow device, such as CPU:0 or GPU:0 (default: TensorFlow's choice).")
 @click.option(
+    "--strategy",
+    type=click.Choice(get_args(Strategy)),
+    default="none",
+    show_default=True,
+    help="Share each batch: mirrored, on this machine's GPUs; multiworker, on the machines that TF_CONFIG names.",
+)
+@click.option("--without-lrn", is_flag=True, help="Drop the LRN layers, for `alexnet-ref claims --without-lrn`.")
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The run's folder (default: runs/ARCHITECTURE-SEED).",
+    help="The run's folder (default: runs/ARCHITECTURE-SEED, or runs/ARCHITECTURE-without-lrn-SEED).",
 )
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
 @click.option(
@@ -59,15 +69,20 @@ def train(ctx: click.Context, /, architecture: str, out: Path | None, **options:
     from alexnet_ref.train import Interrupted
     from alexnet_ref.train import train as run
 
-    out = out or Path("runs") / f"{architecture}-{options['seed']}"
+    out = out or Path("runs") / "-".join([architecture, *["without-lrn"] * options["without_lrn"], str(options["seed"])])
     console = Console()
-    watcher = Bar(console) if console.is_terminal else Plain()
+    cluster = read_cluster() if options["strategy"] == "multiworker" else None
+    chief = cluster is None or cluster.rank == 0
+    watcher = Bar(console) if console.is_terminal and chief else Plain(notices_alone=not chief)
     try:
         with watcher:
             metrics = run(architecture, out=out, on_progress=watcher, **options)
     except Interrupted as interrupted:
         click.echo(f"alexnet-ref: {interrupted}", err=True)
         ctx.exit(130)  # what a shell reports for Ctrl-C
+    if cluster and not chief:
+        click.echo(f"{cluster.name(cluster.rank)} is done; {cluster.name(0)} writes the results")
+        return
     test = metrics["test"]
     click.echo(f"test: loss {test['loss']:.4f}, accuracy {test['accuracy']:.4f} on {test['digits']:,} digits")
     if published := metrics["published"]["test"]:
@@ -84,10 +99,11 @@ def row_line(values: Values) -> str:
 
 
 class Plain:
-    """Lines for a log file: notices, rows, and a step every half minute."""
+    """Lines for a log file: notices, rows, and a step every half minute; or notices alone, as the chief says the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, notices_alone: bool = False) -> None:
         """Begin to count."""
+        self._notices_alone = notices_alone
         self._said = self._began = time.monotonic()
         self._first: int | None = None
 
@@ -105,6 +121,8 @@ class Plain:
         match event:
             case Notice(text=text):
                 click.echo(text)
+            case _ if self._notices_alone:
+                return
             case Row(values=values):
                 click.echo(row_line(values))
             case _:

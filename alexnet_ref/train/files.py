@@ -1,57 +1,23 @@
-"""Files and pictures written whole or not at all: a temporary neighbour, fsync, rename, fsync of the directory."""
+"""A run's folder: one run at a time writes there, each file whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from alexnet_ref import files
 from reference import InvalidInput
 
+HINT = "What was there before is unchanged. Make room, or give a folder that you may write to, then run it with --resume"
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a temporary neighbour for the block to write; then it takes the file's place.
 
-    If anything goes wrong, the file is what it was before; an error of the operating system is InvalidInput. The neighbour's
-    name is fixed and keeps the ending (Keras goes by it), so that killed runs leave one behind at most, and the next write
-    removes it. One process at a time may write to a folder: `locked` sees to that.
+def replacing(path: Path) -> contextlib.AbstractContextManager[Path]:
+    """Yield a temporary neighbour that takes the file's place after the block (`alexnet_ref.files.replacing`).
+
+    Its name is fixed, so that killed runs leave one behind at most: `locked` sees to it that one process alone writes here.
     """
-    temporary = path.with_name(f".partial.{path.name}")
-    try:
-        try:
-            yield temporary
-            sync(temporary)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):  # a folder that has become read-only: the first error is the one to report
-                temporary.unlink(missing_ok=True)
-            raise
-        sync(path.parent)
-    except OSError as error:
-        raise unwritable(path, error) from None
-
-
-def sync(path: Path) -> None:
-    """Wait until the file, or the folder's list of names, has reached the disk."""
-    if path.is_dir() and os.name != "posix":  # Windows opens no folders; its renames are journalled
-        return
-    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def unwritable(path: Path, error: OSError) -> InvalidInput:
-    """Return the one-line form of what the operating system said about writing a file."""
-    return InvalidInput(
-        "cannot be written",
-        where=str(path),
-        received=error.strerror or str(error),
-        hint="What was there before is unchanged. Make room, or give a folder that you may write to, then run it with --resume",
-    )
+    return files.replacing(path, hint=HINT)
 
 
 @contextlib.contextmanager
@@ -66,7 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
             _lock(file.fileno(), folder)
             yield
     except OSError as error:  # the block's own file errors are InvalidInput already
-        raise unwritable(folder, error) from None
+        raise files.unwritable(folder, error, HINT) from None
 
 
 def _lock(descriptor: int, folder: Path) -> None:

@@ -6,11 +6,12 @@ TensorFlow is imported inside the functions that need it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from alexnet_ref.models import build_model, compile_model
+from alexnet_ref.train.distribution import Distribution, distribute
 from alexnet_ref.train.schedule import dropout_seeds
 from alexnet_ref.weights import get_params
 from reference import Dropout, InvalidInput, init_params
@@ -35,29 +36,52 @@ class Evaluation:
     dead: dict[str, float]
 
 
-class Trainer:
-    """The model, its optimiser, and the two compiled functions: a training step and an evaluation step."""
+class Stepped(NamedTuple):
+    """One training step: the batch's mean loss with dropout, how many digits were right, whether a worker was asked to stop."""
 
-    def __init__(self, architecture: Architecture, seed: int) -> None:
+    loss: float
+    correct: int
+    stop: bool
+
+
+class Trainer:
+    """The model, its optimiser, and the two compiled functions: a training step and an evaluation step.
+
+    Distributed, all replicas hold the same weights and slots and make each training step together; evaluation needs one alone.
+    """
+
+    def __init__(self, architecture: Architecture, seed: int, distribution: Distribution | None = None) -> None:
         """Build the network from the oracle's initial params of this seed."""
         self.architecture, self.seed = architecture, seed
+        self.distribution = distribute() if distribution is None else distribution
         self.dropouts = [layer.name for layer in architecture.layers if isinstance(layer, Dropout)]
         self.relus = relu_layers(architecture)
-        self.model = compile_model(build_model(architecture, init_params(architecture, seed)), architecture)
-        self.model.optimizer.build(self.model.trainable_variables)
+        with self.distribution.strategy.scope():
+            self.model = compile_model(build_model(architecture, init_params(architecture, seed)), architecture)
+            self.model.optimizer.build(self.model.trainable_variables)
         self._train, self._evaluate = self._compiled()
 
-    def step(self, x: NDArray[Any], y: NDArray[Any], step: int) -> tuple[float, int]:
-        """Train on one batch; return its loss with dropout, and how many digits were right. `step` is counted from 0.
+    def step(self, x: NDArray[Any], y: NDArray[Any], step: int, *, stop: bool = False) -> Stepped:
+        """Train on one batch, of which x and y are this worker's share; what is returned is of the whole batch.
 
-        InvalidInput, naming the step (counted from 1) and the first layer concerned, if anything was not a finite number.
+        `step` is counted from 0. stop: this worker was asked to; all learn it in this step. InvalidInput, naming the step
+        (counted from 1) and the first layer concerned, if anything was not a finite number. WorkerLostError: another worker did
+        not take part, and weights and slots are as they were before the step.
         """
-        loss, correct, finite = self._train(
-            x.reshape(len(x), *self.architecture.input_shape), y, dropout_seeds(self.seed, step, len(self.dropouts))
-        )
-        if not finite.numpy().all():
-            raise not_finite(self._places, finite.numpy(), step)
-        return float(loss), int(correct)
+        images = x.reshape(len(x), *self.architecture.input_shape)
+        seeds = dropout_seeds(self.seed, step, len(self.dropouts))
+        with self.distribution.together():
+            totals, finite = (array.numpy() for array in self._train(images, y, seeds, stop))
+        loss, correct, stops, *whole = totals
+        finite = np.concatenate([np.equal(whole, self.distribution.replicas), finite])
+        if not finite.all():
+            raise not_finite(self._places, finite, step)
+        return Stepped(loss=float(loss), correct=int(correct), stop=bool(stops))
+
+    @property
+    def steps(self) -> int:
+        """How many steps the optimiser has made."""
+        return int(self.model.optimizer.iterations.numpy())
 
     def evaluate(self, x: Any, y: NDArray[Any], batch_size: int) -> Evaluation:
         """Return what the network makes of the digits, without dropout, in batches; the last may be smaller."""
@@ -103,7 +127,10 @@ class Trainer:
         return [*outputs, "the loss", *gradients, *(f"{name} after the update" for name in names)]
 
     def forward(self, x: Any, seeds: Any = None) -> dict[str, Any]:
-        """Return every layer's output; with stateless seeds (dropout layers, 2) dropout is at work, as in training."""
+        """Return every layer's output; with stateless seeds (dropout layers, 2) dropout is at work, as in training.
+
+        Each replica draws the masks of the whole batch and takes its part: a digit meets the same mask on any number of them.
+        """
         import tensorflow as tf
 
         outputs = {}
@@ -111,8 +138,9 @@ class Trainer:
             if seeds is not None and layer.name in self.dropouts:
                 described = self.architecture[layer.name]
                 assert isinstance(described, Dropout)  # noqa: S101 - for the type checker: `dropouts` holds no other
-                mask = kept(tf.shape(x), seeds[self.dropouts.index(layer.name)], described)
-                x = tf.where(mask, x / described.keep_prob, 0.0)
+                shape = tf.concat([tf.shape(x)[:1] * self.distribution.replicas, tf.shape(x)[1:]], axis=0)
+                mask = kept(shape, seeds[self.dropouts.index(layer.name)], described)
+                x = tf.where(self.distribution.own_of_all(mask), x / described.keep_prob, 0.0)
             else:
                 x = layer(x)
             outputs[layer.name] = x
@@ -121,35 +149,65 @@ class Trainer:
     def _compiled(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         import tensorflow as tf
 
-        model = self.model
+        model, distribution = self.model, self.distribution
         sparse = self.architecture.recipe.loss == "sparse_categorical_crossentropy"
         # One signature for every batch, so that a smaller last one does not trace the network anew.
         x_spec = tf.TensorSpec((None, *self.architecture.input_shape), tf.float32)
         y_spec = tf.TensorSpec((None,), tf.uint8) if sparse else tf.TensorSpec((None, 10), tf.float32)
 
         def score(y: Any, result: Any) -> tuple[Any, Any]:
+            """Return each digit's loss (N,), and how many digits are right."""
             digits = tf.cast(y, tf.int64) if sparse else tf.argmax(y, axis=-1)  # (N,)
             right = tf.argmax(result, axis=-1) == digits
-            return model.loss(y, result), tf.reduce_sum(tf.cast(right, tf.int64))
+            return model.loss.call(y, result), tf.reduce_sum(tf.cast(right, tf.float32))  # exact up to 2**24 digits
 
-        @tf.function(input_signature=[x_spec, y_spec, tf.TensorSpec((len(self.dropouts), 2), tf.int64)])  # type: ignore[untyped-decorator]  # TensorFlow is untyped
-        def train(x: Any, y: Any, seeds: Any) -> tuple[Any, Any, Any]:
+        def finite(arrays: list[Any]) -> Any:
+            return tf.stack([tf.reduce_all(tf.math.is_finite(array)) for array in arrays])
+
+        def replica(x: Any, y: Any, seeds: Any, stop: Any) -> tuple[Any, Any]:
+            x, y = distribution.own(x), distribution.own(y)
             with tf.GradientTape() as tape:
                 outputs = list(self.forward(x, seeds).values())
-                loss, correct = score(y, outputs[-1])
+                losses, right = score(y, outputs[-1])
+                loss = tf.reduce_sum(losses) / tf.cast(tf.shape(x)[0] * distribution.replicas, tf.float32)
             gradients = tape.gradient(loss, model.trainable_variables)
-            model.optimizer.apply(gradients, model.trainable_variables)
             # Everything, because max pooling and TensorFlow's fused ReLUs drop NaN: what follows may be finite. It takes 6 to
             # 8 % of the processor time of a step on a CPU.
-            looked_at = [*outputs, loss, *gradients[::-1], *model.trainable_variables]
-            return loss, correct, tf.stack([tf.reduce_all(tf.math.is_finite(array)) for array in looked_at])
+            first = tf.cast(finite([*outputs, loss]), tf.float32)
+            stops = tf.cast(stop, tf.float32) / (distribution.replicas // distribution.workers)
+            totals, *gradients = distribution.add_up([tf.concat([[loss, right, stops], first], 0), *gradients])
+            # No variable changes before every sum is there: where a worker is lost, none has changed.
+            with tf.control_dependencies([totals, *gradients]):
+                tf.distribute.get_replica_context().merge_call(update, args=(gradients,))
+            return totals, finite([*gradients[::-1], *model.trainable_variables])
+
+        def update(strategy: Any, gradients: list[Any]) -> None:
+            """Update as Keras's `apply` does, but for its own sum over the replicas, which would be a second one."""
+            optimizer = model.optimizer
+            for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+                strategy.extended.update(
+                    variable.value,
+                    lambda own, g: optimizer.update_step(g, own, optimizer.learning_rate),
+                    args=(gradient,),
+                    group=False,
+                )
+            optimizer.iterations.assign_add(1)
+
+        seeds_spec = tf.TensorSpec((len(self.dropouts), 2), tf.int64)
+
+        @tf.function(input_signature=[x_spec, y_spec, seeds_spec, tf.TensorSpec((), tf.bool)])  # type: ignore[untyped-decorator]  # TensorFlow is untyped
+        def train(x: Any, y: Any, seeds: Any, stop: Any) -> tuple[Any, ...]:
+            results = distribution.strategy.run(replica, args=(x, y, seeds, stop))
+            return tuple(distribution.strategy.experimental_local_results(result)[0] for result in results)  # all are the same
 
         @tf.function(input_signature=[x_spec, y_spec])  # type: ignore[untyped-decorator]  # TensorFlow is untyped
         def evaluate(x: Any, y: Any) -> tuple[Any, Any, Any, list[Any]]:
             outputs = self.forward(x)
             result = outputs[model.layers[-1].name]
+            losses, right = score(y, result)
             relus = [outputs[name] for name in self.relus]  # (N, H, W, C) or (N, units)
-            return *score(y, result), result, [tf.reduce_max(relu, axis=range(relu.shape.rank - 1)) for relu in relus]
+            peaks = [tf.reduce_max(relu, axis=range(relu.shape.rank - 1)) for relu in relus]
+            return tf.reduce_sum(losses) / tf.cast(tf.shape(x)[0], tf.float32), right, result, peaks
 
         return train, evaluate
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alexnet_ref.mnist import SAMPLE_HOLD_OUT, Images, Prepared, load, prepare
+from reference import LRN
 from reference.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def load_digits(architecture: Architecture, data: str | Path | None, limit: int 
     if architecture.recipe.kernel_initializer == "standard_normal":
         notices.append("every weight starts from a standard normal, as documented: losses begin in the hundreds of thousands")
     return prepared, mnist.origin, notices
+
+
+def without_lrn(architecture: Architecture) -> Architecture:
+    """Return the network without its LRN layers: another network by its digest, the same in all else."""
+    return dataclasses.replace(architecture, layers=tuple(layer for layer in architecture.layers if not isinstance(layer, LRN)))
 
 
 def configuration(architecture: Architecture, prepared: Prepared, schedule: Schedule) -> dict[str, Any]:

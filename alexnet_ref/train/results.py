@@ -12,6 +12,7 @@ from alexnet_ref.train.files import replacing
 from alexnet_ref.train.history import write_metrics
 from alexnet_ref.train.published import published_epochs, published_test
 from alexnet_ref.train.schedule import TEST_BATCH, TEST_DIGITS
+from reference import LRN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ def write_results(run: Run, folder: Path, origin: str) -> dict[str, Any]:
     test, documented = _test(run)
     metrics: dict[str, Any] = {
         "architecture": run.architecture.name,
+        "without_lrn": not any(isinstance(layer, LRN) for layer in run.architecture.layers),
         "data": origin,
         "configuration": run.configuration,
         "steps": run.done,

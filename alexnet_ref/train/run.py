@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ import numpy as np
 
 from alexnet_ref.train import material, results
 from alexnet_ref.train.checkpoint import Checkpoint, Checkpoints
+from alexnet_ref.train.cluster import read_cluster
+from alexnet_ref.train.distribution import Distribution, Strategy, WorkerLostError, check_divides, distribute
 from alexnet_ref.train.events import Event, Interrupted, Notice, Row, Step, Values
 from alexnet_ref.train.files import locked
 from alexnet_ref.train.history import History, Sums, dead_columns
 from alexnet_ref.train.loop import Evaluation, Trainer
+from alexnet_ref.train.meeting import meet
 from alexnet_ref.train.schedule import documented_schedule
 from alexnet_ref.train.signals import stop_requests
 from reference import Architecture, InvalidInput, as_architecture
@@ -36,6 +40,8 @@ def train(
     batch_size: int | None = None,
     seed: int = 0,
     device: str | None = None,
+    strategy: Strategy = "none",
+    without_lrn: bool = False,
     resume: bool = False,
     checkpoint_seconds: float = 60.0,
     on_progress: Callable[[Event], None] = lambda _: None,
@@ -46,30 +52,65 @@ def train(
     limit: the first so many training digits alone. resume: go on from the folder's checkpoint. A checkpoint is written at each
     end of an epoch, at the end, and when `checkpoint_seconds` have passed since the last.
 
-    Same configuration, device and number of threads: the same weights to the bit, however often the run is killed and resumed.
-    InvalidInput: what cannot be trained, read or written, or has diverged. Interrupted: by Ctrl-C or SIGTERM, with a checkpoint.
+    strategy: "mirrored" on all GPUs of this machine, "multiworker" on the machines that TF_CONFIG names, which all run the same
+    command. A batch stays the document's, each replica taking its part of it; dropout's masks are drawn for the whole batch, so
+    that a digit meets the same mask on any number of replicas. The chief alone writes to `out`, and reads from it to resume; on
+    the others the result is {}. without_lrn: drop the LRN layers, for the claims that compare both networks.
+
+    Same configuration, devices, replicas and number of threads: the same weights to the bit, however often the run is killed
+    and resumed. Resumed on another number of replicas the sums are added in another order, which a notice says.
+    InvalidInput: what cannot be trained, read or written, has diverged, or has lost a worker. Interrupted: by Ctrl-C or SIGTERM
+    to any worker, with a checkpoint.
     """
     from alexnet_ref.devices import describe, devices, settings
 
-    architecture = as_architecture(architecture)
+    if device is not None and strategy != "none":
+        raise InvalidInput(
+            "a strategy chooses its devices itself",
+            expected=f"--strategy {strategy} or --device {device}",
+            received="both",
+            hint="CUDA_VISIBLE_DEVICES says which GPUs it sees",
+        )
+    architecture = material.without_lrn(as_architecture(architecture)) if without_lrn else as_architecture(architecture)
+    cluster = read_cluster() if strategy == "multiworker" else None
     prepared, origin, notices = material.load_digits(architecture, data, limit)
     schedule = documented_schedule(architecture, digits=len(prepared.x_train), batch_size=batch_size, epochs=epochs, seed=seed)
-    folder = Path(out)
-    with locked(folder), settings(device=device, tf32=False, deterministic=True):
-        for text in notices:
+    if cluster:
+        check_divides(schedule, len(cluster.addresses))  # each has at least one replica: refuse before anybody waits
+    folder, chief = Path(out), cluster is None or cluster.rank == 0
+    configuration = material.configuration(architecture, prepared, schedule)
+    with locked(folder) if chief else nullcontext(), settings(device=device, tf32=False, deterministic=True):
+        for text in notices if chief else []:
             on_progress(Notice(text))
         checkpoints = Checkpoints(folder=folder)
-        if checkpoints.paths and not resume:
+        if chief and checkpoints.paths and not resume:
             raise InvalidInput(
                 "this folder holds a checkpoint",
                 where=str(folder),
                 hint="--resume goes on from it; another --out, or removing it, trains from the beginning",
             )
-        run = Run(architecture, prepared, schedule, checkpoints, on_progress)
-        run.environment = {"alexnet-ref": version("alexnet-ref"), **describe(device or devices()[-1])}
+        if cluster:
+            facts = {**configuration, "steps": schedule.steps, "resume": resume, "order": schedule.order_digest(0)[:16]}
+            meet(cluster, facts, tell=lambda text: on_progress(Notice(text)))
+        distribution = distribute(strategy, cluster)
+        check_divides(schedule, distribution.replicas)
+        run = Run(
+            architecture=architecture,
+            prepared=prepared,
+            schedule=schedule,
+            checkpoints=checkpoints,
+            distribution=distribution,
+            configuration=configuration,
+            tell=on_progress,
+        )
+        facts = distribution.describe() if cluster else describe(device or devices()[-1])
+        facts |= {"strategy": strategy, "replicas": distribution.replicas}
+        run.environment = {"alexnet-ref": version("alexnet-ref"), **facts}
         if resume:
             run.restore()
         run.loop(checkpoint_seconds)
+        if not chief:
+            return {}
         try:
             return results.write_results(run, folder, origin)
         except KeyboardInterrupt:
@@ -81,17 +122,20 @@ class Run:
 
     def __init__(
         self,
+        *,
         architecture: Architecture,
         prepared: Prepared,
         schedule: Schedule,
         checkpoints: Checkpoints,
+        distribution: Distribution,
+        configuration: dict[str, Any],
         tell: Callable[[Event], None],
     ) -> None:
         """Build the network at its start."""
         self.architecture, self.prepared, self.schedule = architecture, prepared, schedule
-        self.checkpoints, self.tell = checkpoints, tell
-        self.trainer = Trainer(architecture, schedule.seed)
-        self.configuration = material.configuration(architecture, prepared, schedule)
+        self.checkpoints, self.distribution, self.tell = checkpoints, distribution, tell
+        self.trainer = Trainer(architecture, schedule.seed, distribution)
+        self.configuration = configuration
         self.environment: dict[str, Any] = {}
         self.history, self.sums = History(), Sums()
         self.done = 0  # steps
@@ -103,15 +147,33 @@ class Run:
         return f"stopped after step {self.done} of {self.schedule.steps}, saved: the same command with --resume goes on"
 
     def restore(self) -> None:
-        """Go on from the newest whole checkpoint; without any, from the beginning, which is said."""
+        """Go on from the newest whole checkpoint; without any, from the beginning, which is said.
+
+        The chief reads it, and every worker goes on from what the chief read.
+        """
+        found = self._found() if self.distribution.chief else None
+        try:
+            position = self.distribution.from_chief(found and found.position)
+            arrays = self.distribution.arrays_from_chief(found.arrays if found else self.trainer.state()) if position else {}
+        except WorkerLostError as lost:
+            raise InvalidInput("another worker was lost before the first step", received=str(lost)) from None
+        if position is None:
+            self.tell(Notice("there is no checkpoint yet: training from the beginning"))
+            return
+        self.trainer.restore(arrays)
+        self.history = History(rows=[dict(row) for row in found.history] if found else [])
+        self.sums = Sums(loss=position["loss"], correct=position["correct"], digits=position["digits"])
+        self.done, self.seconds = position["step"], position["seconds"]
+        self.tell(Notice(f"resuming after step {self.done} of {self.schedule.steps}"))
+
+    def _found(self) -> Checkpoint | None:
+        """Return the newest whole checkpoint, if it can be gone on from."""
         found = self.checkpoints.load(self.configuration, self.trainer.state())
         for text in self.checkpoints.notices:
             self.tell(Notice(text))
         if found is None:
-            self.tell(Notice("there is no checkpoint yet: training from the beginning"))
-            return
-        position = found.position
-        if position["order"] != self.schedule.order_digest(position["step"]):
+            return None
+        if found.position["order"] != self.schedule.order_digest(found.position["step"]):
             raise InvalidInput(
                 "the digits would be shuffled in another order than before",
                 where=str(self.checkpoints.folder),
@@ -125,14 +187,12 @@ class Run:
         ]
         if changed:
             self.tell(Notice(f"the environment has changed ({', '.join(changed)}): the result may differ in low bits"))
-        self.trainer.restore(found.arrays)
-        self.history = History(rows=[dict(row) for row in found.history])
-        self.sums = Sums(loss=position["loss"], correct=position["correct"], digits=position["digits"])
-        self.done, self.seconds = position["step"], position["seconds"]
-        self.tell(Notice(f"resuming after step {self.done} of {self.schedule.steps}"))
+        return found
 
     def save(self) -> None:
-        """Write a checkpoint of this instant."""
+        """Write a checkpoint of this instant; the chief does."""
+        if not self.distribution.chief:
+            return
         position = {
             "step": self.done,
             "epoch": self.schedule.epoch(self.done),
@@ -158,26 +218,33 @@ class Run:
         started = saved = time.monotonic()
         with stop_requests() as asked_to_stop:
             for step in range(self.done, self.schedule.steps):
-                ended_row = self._advance(step)
+                ended_row, stop = self._advance(step, asked_to_stop())
+                stop = stop if self.distribution.workers > 1 else asked_to_stop()  # several stop after the same step
                 now = time.monotonic()
                 self.seconds += now - started
                 started = now
                 last = self.done == self.schedule.steps
-                if ended_row or last or asked_to_stop() or now - saved >= checkpoint_seconds:
+                if ended_row or last or stop or now - saved >= checkpoint_seconds:
                     self.save()
                     saved = time.monotonic()
-                if asked_to_stop() and not last:
+                if last or stop:
+                    self.distribution.part()
+                if stop and not last:
                     raise Interrupted(self.how_to_resume)
 
-    def _advance(self, step: int) -> bool:
-        """Make one step; tell whether it ended a row of the history."""
+    def _advance(self, step: int, asked_to_stop: bool) -> tuple[bool, bool]:
+        """Make one step; tell whether it ended a row of the history, and whether any worker was asked to stop before it."""
         indices = self.schedule.batch(step)
-        x, y = self.prepared.x_train[indices], self.prepared.y_train[indices]
-        loss, correct = self.trainer.step(x, y, step)
+        share = self.distribution.share(indices)
+        x, y = self.prepared.x_train[share], self.prepared.y_train[share]
+        try:
+            stepped = self.trainer.step(x, y, step, stop=asked_to_stop)
+        except WorkerLostError as lost:
+            raise self._without(str(lost), step) from None
         self.done = step + 1
         if self.schedule.continuous:
             self.sums = Sums()
-        self.sums.add(loss, correct, len(indices))
+        self.sums.add(stepped.loss, stepped.correct, len(indices))
         self.tell(
             Step(
                 step=self.done,
@@ -188,14 +255,31 @@ class Run:
             )
         )
         if not self.schedule.ends_row(step):
-            return False
-        self._add_row(self._displayed(x, y) if self.schedule.continuous else self._epoch(step))
-        return True
+            return False, stepped.stop
+        if self.distribution.chief:
+            self._add_row(self._displayed(indices) if self.schedule.continuous else self._epoch(step))
+        if not self.schedule.continuous:
+            self.sums = Sums()
+        return True, stepped.stop
+
+    def _without(self, lost: str, step: int) -> InvalidInput:
+        """Save the state before the step that could not be made, and return what to tell."""
+        hint = "The chief's folder holds the last checkpoint"
+        if self.distribution.chief and self.trainer.steps == self.done:
+            self.save()
+            hint = f"The state after step {self.done} of {self.schedule.steps} is saved in {self.checkpoints.folder}"
+        return InvalidInput(
+            "another worker was lost",
+            where=f"step {step + 1}",
+            expected=f"all {self.distribution.workers} workers",
+            received=lost,
+            hint=f"{hint}: the same command with --resume on every worker goes on",
+        )
 
     def _epoch(self, step: int) -> Values:
         """Return the row of an epoch: training means as Keras prints them (with dropout), then the validation set."""
         held_out = self.trainer.evaluate(self.prepared.x_val, self.prepared.y_val, self.schedule.batch_size)
-        row: Values = {
+        return {
             "epoch": self.schedule.epoch(step) + 1,
             "step": self.done,
             "loss": self.sums.mean_loss,
@@ -204,14 +288,13 @@ class Run:
             "val_accuracy": held_out.accuracy,
             **dead_columns(held_out.dead),
         }
-        self.sums = Sums()
-        return row
 
-    def _displayed(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> Values:
+    def _displayed(self, indices: np.ndarray[Any, Any]) -> Values:
         """Return the row of a displayed step: this batch once more with keep_prob 1, after its update, as the document does.
 
         Dead units are counted on held-out digits, because a batch of 64 would call many of them dead.
         """
+        x, y = self.prepared.x_train[indices], self.prepared.y_train[indices]
         batch: Evaluation = self.trainer.evaluate(x, y, len(x))
         count = material.DEAD_DIGITS
         held_out = self.trainer.evaluate(self.prepared.x_val[:count], self.prepared.y_val[:count], count)

@@ -1,0 +1,65 @@
+"""Which checks there are, before anything is computed: the tests' ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ref.candidates import Fact, NotCheckable
+from alexnet_ref.checks import CHECKS, CheckFunction, Material
+from reference import Architecture
+from reference.params import all_param_shapes
+
+WHY = "nothing is shown"
+
+
+class Silent:
+    """A candidate that shows nothing: every check says its id, and that it cannot be made."""
+
+    name = "silent"
+
+    def __init__(self, architecture: Architecture) -> None:
+        """Take the network whose checks are wanted."""
+        self.architecture = architecture
+        self.hidden: Mapping[str, str] = {layer.name: WHY for layer in architecture.layers}
+
+    def environment(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def facts(self) -> list[Fact]:
+        """Return nothing."""
+        return []
+
+    def params(self, architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:  # noqa: ARG002 - an interface
+        """Refuse."""
+        raise NotCheckable(WHY)
+
+    def outputs(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - the same
+        """Refuse."""
+        raise NotCheckable(WHY)
+
+    def layer(self, name: str, x: Any, params: Any = None, *, training: bool = False) -> NDArray[Any]:  # noqa: ARG002 - the same
+        """Refuse."""
+        raise NotCheckable(WHY)
+
+
+def check_ids(architecture: Architecture, *, known_weights: bool = False) -> dict[str, CheckFunction]:
+    """Return {check id: function that makes it} for this network, in order.
+
+    known_weights: whether the weights that the port should have will be given, which is one check more for each layer with some.
+    """
+    silent, images = Silent(architecture), np.zeros((1, *architecture.input_shape), np.float32)
+    material = Material(images=images, params=_zeros(architecture) if known_weights else None)
+    return {check.id: function for function in CHECKS for check in function(silent, architecture, material)}
+
+
+def _zeros(architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:
+    zero = np.zeros((), np.float32)  # of every shape, and of no memory
+    return {
+        name: {part: np.broadcast_to(zero, shape) for part, shape in parts.items()}
+        for name, parts in all_param_shapes(architecture).items()
+    }

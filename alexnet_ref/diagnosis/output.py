@@ -1,0 +1,142 @@
+"""Mistakes that are no single layer's: order of layers, several in one step, ports that show their result alone.
+
+A mistake is held against the stretch of the port that it changes, fed what the port itself was fed there; where the port shows
+nothing between images and result, against the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alexnet_ref import bounds
+from alexnet_ref.arithmetic import FLOAT32, Arithmetic
+from alexnet_ref.diagnosis.diagnosis import Array, Hypothesis
+from alexnet_ref.diagnosis.hypotheses import ROUNDINGS, Observed, held, ranked, rms
+from alexnet_ref.mistakes.interpret import run
+from alexnet_ref.mistakes.mistake import Mistake, Network, documented
+from reference import Architecture, InvalidInput, Params
+from reference.forward import apply, as_params
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Whole:
+    """What the port made of images: every tensor that it shows, in its own order; and the weights that it has."""
+
+    architecture: Architecture
+    params: Mapping[str, Mapping[str, Array]]
+    images: Array
+    shown: Mapping[str, Array]
+    arithmetic: Arithmetic
+
+
+def whole(architecture: Architecture, params: Params, images: Array, shown: Mapping[str, Array], arithmetic: Arithmetic) -> Whole:
+    """Gather what the port made of the images."""
+    exact = as_params(architecture, params, np.float64)
+    return Whole(architecture=architecture, params=exact, images=images, shown=shown, arithmetic=arithmetic)
+
+
+def explanations(mistakes: Sequence[Mistake], of: Whole) -> tuple[Hypothesis, tuple[Hypothesis, ...]]:
+    """Return the document as a hypothesis, and the mistakes, best first; two at once where none explains it alone."""
+    shown = [
+        m for m in mistakes if m.shows in ("inference", "training") and not m.weights and m.network != documented(of.architecture)
+    ]
+    shown += [m for m in mistakes if m.input and m not in shown]
+    single = {mistake.id: mistake for mistake in shown}
+    stretches: dict[tuple[str, str], Observed] = {}
+    found = ranked([h for mistake in shown if (h := _held(mistake, of, stretches)) is not None])
+    whole_run = _observed(of, 0, len(of.architecture.layers), stretches)
+    if found and not found[0].explains:
+        first = single[found[0].mistake]
+        pairs = (together(first, mistake) for mistake in shown)
+        found = ranked([*(h for both in pairs if both and (h := _held(both, of, stretches)) is not None), *found])
+    right = held("none", "the document's network", whole_run.expected, whole_run)
+    return right or Hypothesis(mistake="none", words="the document's network", ratio=float("inf"), residual=1.0), found
+
+
+def together(first: Mistake, second: Mistake) -> Mistake | None:
+    """Return a port that makes both mistakes, at different layers of one order; None where they do not go together."""
+    own = dict(documented(first.architecture))
+    names = list(own)
+    if any([name for name, _ in mistake.network] != names for mistake in (first, second)) or (first.input and second.input):
+        return None
+    a, b = dict(first.network), dict(second.network)
+    changed = [{name for name in names if parts[name] != own[name]} for parts in (a, b)]
+    if changed[0] & changed[1] or not (changed[0] or first.input) or not (changed[1] or second.input):
+        return None
+    return replace(
+        first,
+        id=f"{first.id} + {second.id}",
+        words=f"{first.words}; and {second.words}",
+        network=tuple((name, a[name] if name in changed[0] else b[name]) for name in names),
+        input=first.input or second.input,
+    )
+
+
+def _held(mistake: Mistake, of: Whole, stretches: dict[tuple[str, str], Observed]) -> Hypothesis | None:
+    """Run the stretch that the mistake changes, and hold it against what the port shows at its end."""
+    right = documented(of.architecture)
+    start, stop = _stretch(mistake.network, right)
+    if mistake.input:
+        start = 0
+    start, stop = _visible(of, start, stop)
+    seen = _observed(of, start, stop, stretches)
+    y = seen.x.astype(np.float64)
+    try:
+        y = run(mistake.input, {}, y)
+        for name, parts in mistake.network[start : len(mistake.network) - (len(right) - stop)]:
+            y = run(parts, of.params.get(name, {}), y)
+    except (InvalidInput, ValueError):  # it cannot take these weights: another mistake's port
+        return None
+    return held(mistake.id, mistake.words, y, seen)
+
+
+def _stretch(network: Network, right: Network) -> tuple[int, int]:
+    """Return the documented layers start … stop − 1, outside of which the network is the document's."""
+    most = min(len(network), len(right))
+    start = next((i for i in range(most) if network[i] != right[i]), most)
+    same = next((i for i in range(most - start) if network[-1 - i] != right[-1 - i]), most - start)
+    return start, len(right) - same
+
+
+def _visible(of: Whole, start: int, stop: int) -> tuple[int, int]:
+    """Widen the stretch until its ends are tensors that the port shows: the images and the result always are."""
+    names = [layer.name for layer in of.architecture.layers]
+    while start > 0 and names[start - 1] not in of.shown:
+        start -= 1
+    while stop < len(names) and names[stop] not in of.shown:
+        stop += 1
+    return start, stop
+
+
+def _observed(of: Whole, start: int, stop: int, stretches: dict[tuple[str, str], Observed]) -> Observed:
+    """Return the documented stretch, fed the port's own tensor, beside what the port shows just before layer `stop`."""
+    layers = of.architecture.layers
+    key = (layers[start - 1].name if start else "", layers[stop].name if stop < len(layers) else "")
+    if key in stretches:
+        return stretches[key]
+    order = list(of.shown)
+    fed = of.shown[key[0]] if start else of.images
+    before = order.index(key[1]) - 1 if key[1] else len(order) - 1
+    received = of.shown[order[before]] if before >= 0 else of.images
+    y = fed.astype(np.float64)
+    difference = np.zeros_like(y)
+    try:
+        for layer in layers[start:stop]:
+            own = of.params.get(layer.name, {})
+            difference = bounds.carried(layer, own, y, difference, of.arithmetic)
+            y = apply(layer, own, y)
+    except InvalidInput:  # a shape of the port's own: nothing of the document fits
+        y = difference = np.zeros_like(received, np.float64)
+    stretches[key] = Observed(
+        layer=layers[min(start, len(layers) - 1)],
+        x=fed,
+        params={},
+        received=np.asarray(received, np.float64),
+        expected=y,
+        allowed=difference,
+        slack=rms(difference) / rms(y) + ROUNDINGS * max(of.arithmetic.u, FLOAT32.u),
+    )
+    return stretches[key]
