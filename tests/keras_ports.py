@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alexnet_ref.models import keras_layer
-from reference import LRN, Architecture, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Params
+from reference import LRN, Architecture, Conv, Dense, Flatten, Layer, MaxPool, Params
 from reference.padding import pad_widths
 
 Way = Callable[[Any, Layer, Architecture], Any]  # (symbolic tensor, layer, architecture) → symbolic tensor
@@ -83,8 +83,6 @@ def in_pieces(y: Any, layer: Layer, architecture: Architecture) -> Any:
             return layers.Activation(layer.activation)(y) if layer.activation else y
         case Flatten():
             return layers.Reshape((-1,))(y)
-        case Dropout():
-            return y
         case _:
             return renamed(y, layer, architecture)
 
@@ -127,6 +125,7 @@ def channels_first(architecture: Architecture, params: Params, *, flatten: str) 
     import numpy as np
     from keras import layers
 
+    image: tuple[int, ...] = ()  # (C, H, W), as it is flattened
     x = keras.Input(architecture.input_shape)
     y = layers.Permute((3, 1, 2))(x)
     for layer in architecture.layers:

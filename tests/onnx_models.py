@@ -100,3 +100,13 @@ def judged(model: Any, params: Any = None, **options: Any) -> Any:
 def failures(report: Any) -> dict[str, str]:
     """Return {check: what it found} of what failed."""
     return {check.id: check.fact for check in report.of("failed")}
+
+
+def add_tensors(model: Any, values: dict[str, Any]) -> None:
+    """Add initialisers."""
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in values.items())
+
+
+def set_input(model: Any, name: str, place: int, source: str) -> None:
+    """Let the node take another tensor."""
+    node(model, name).input[place] = source

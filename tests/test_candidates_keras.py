@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import alexnet_ref
+from alexnet_ref.models import keras_layer
 from alexnet_ref.report import Report
 from reference import Dropout, InvalidInput
 from tests import keras_ports
@@ -128,7 +129,7 @@ def test_a_sum_without_bias_is_rejected() -> None:
     """A convolution whose bias is left out is told by its number of weights and by its values, not called uncheckable."""
 
     def way(y: Any, layer: Any, architecture: Any) -> Any:
-        made = keras_ports.keras_layer(layer, architecture)
+        made = keras_layer(layer, architecture)
         config = made.get_config() | ({"use_bias": False} if layer.name == "conv2" else {})
         return type(made).from_config(config)(y)
 

@@ -48,7 +48,7 @@ def work(rank: int, ports: list[int], folder: Path, every: str, fate: Fate) -> N
     os.environ.update(TF_CONFIG=tf_config(ports, rank), TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
     from alexnet_ref import train as package
     from alexnet_ref.cli import main
-    from alexnet_ref.train import distribution, run
+    from alexnet_ref.train import distribution, start
 
     pictures.draw_all = lambda *_, **__: None  # they take longer than the run
     if fate and fate[2] is fall_silent:
@@ -60,7 +60,7 @@ def work(rank: int, ports: list[int], folder: Path, every: str, fate: Fate) -> N
             if fate and isinstance(event, Step) and (rank, event.step) == fate[:2]:
                 fate[2]()
 
-        return run.train(TINY_KERAS, on_progress=watch, **options)
+        return start.train(TINY_KERAS, on_progress=watch, **options)
 
     package.train = train  # type: ignore[assignment]  # it takes what the command gives
     descriptor = os.open(folder.with_name(f"said-{rank}.txt"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

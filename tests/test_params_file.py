@@ -33,8 +33,8 @@ def refusal(path: Path) -> str:
 def changed(path: Path, **members: Any) -> Path:
     """Write params with some arrays replaced (`layer__part`), or left out (None)."""
     arrays = {f"{layer}/{part}": array for layer, parts in PARAMS.items() for part, array in parts.items()}
-    arrays |= {name.replace("__", "/"): array for name, array in members.items()}
-    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    replaced: dict[str, Any] = arrays | {name.replace("__", "/"): array for name, array in members.items()}
+    np.savez(path, **{name: array for name, array in replaced.items() if array is not None})
     return path
 
 

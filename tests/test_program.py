@@ -69,21 +69,25 @@ CHECKS = [check_facts, check_agreement, check_output]
 
 def test_program_on_pipes_conforms(written: Any) -> None:
     """Images on standard input, the result on standard output: judged from end to end, on real and on designed images."""
-    report = verify(ProgramPort(written(PIPED), SMALL), SMALL, images=IMAGES, checks=CHECKS, params=PARAMS)
+    report = verify(ProgramPort(written(PIPED), SMALL), SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS)
     assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
     assert {"dense.end_to_end[out]", "network.probe[corners]"} <= {check.id for check in report.of("passed")}
 
 
+@pytest.mark.slow
 def test_program_on_files_conforms(written: Any) -> None:
     """With {input} and {output} in the command, files are used; here each with the form of images that the program wants."""
     command = written("np.save(sys.argv[2], run(np.load(sys.argv[1])))", "{input}", "{output}")
     port = ProgramPort(command, SMALL, input_shape=(30,))
-    assert verify(port, SMALL, images=IMAGES, checks=CHECKS, params=PARAMS).conforms
+    assert verify(port, SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS).conforms
 
 
+@pytest.mark.slow
 def test_wrong_program_is_rejected(written: Any) -> None:
     """A program whose LRN divides alpha by its window does not conform."""
-    report = verify(ProgramPort(written(PIPED, alpha=0.5 / 3), SMALL), SMALL, images=IMAGES, checks=CHECKS, params=PARAMS)
+    report = verify(
+        ProgramPort(written(PIPED, alpha=0.5 / 3), SMALL), SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS
+    )
     assert {"dense.end_to_end[out]", "network.probe[signed]"} <= {check.id for check in report.of("failed")}
 
 
@@ -145,10 +149,11 @@ def test_program_that_is_not_there_is_refused() -> None:
         ProgramPort(["true"], SMALL, input_shape=(31,))
 
 
+@pytest.mark.slow
 def test_program_that_fails_later_does_not_conform(written: Any) -> None:
     """A program that cannot take the designed images fails their checks, with its words."""
     body = "x = np.load(io.BytesIO(sys.stdin.buffer.read()))\nassert x.min() >= 0, 'negative'\nnp.save(sys.stdout.buffer, run(x))"
-    report = verify(ProgramPort(written(body), SMALL), SMALL, images=IMAGES, checks=CHECKS, params=PARAMS)
+    report = verify(ProgramPort(written(body), SMALL), SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS)
     failed = {check.id: check.fact for check in report.of("failed")}
     assert set(failed) == {"network.probe[signed]"}
     assert "AssertionError: negative" in failed["network.probe[signed]"]

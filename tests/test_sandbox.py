@@ -20,7 +20,7 @@ from alexnet_ref.candidates import sandbox, wire
 from alexnet_ref.candidates.sandbox import Limits, Options, judge_file
 from alexnet_ref.checks import Check
 from alexnet_ref.report import Report
-from reference import ARCHITECTURES, InvalidInput, init_params
+from reference import ARCHITECTURES, LRN, InvalidInput, init_params
 from tests.keras_archives import members, write
 
 # Keras 3.15 saves by np.array(variable), whose __array__ lacks NumPy 2's `copy`.
@@ -190,9 +190,8 @@ def test_a_right_file_conforms_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     import alexnet_ref
 
     tf1 = ARCHITECTURES["tf1_graph"]
-    wrong = dataclasses.replace(
-        tf1, layers=tuple(dataclasses.replace(x, beta=0.5) if x.name == "norm2" else x for x in tf1.layers)
-    )
+    flat = {x.name: dataclasses.replace(x, beta=0.5) for x in tf1.layers if isinstance(x, LRN) and x.name == "norm2"}
+    wrong = dataclasses.replace(tf1, layers=tuple(flat.get(x.name, x) for x in tf1.layers))
     reports = {}
     for name, architecture in (("right", tf1), ("wrong", wrong)):
         alexnet_ref.build_model(architecture, init_params(tf1, 0)).save(tmp_path / f"{name}.keras")

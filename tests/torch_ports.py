@@ -11,7 +11,7 @@ from torch import nn
 import reference
 
 
-class Window(nn.Module):
+class Window(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any
     """LRN written by hand: squares summed over a window of channels."""
 
     def __init__(self, size: int = 9, alpha: float = 0.001 / 9, beta: float = 0.75, bias: float = 1.0) -> None:
@@ -38,7 +38,7 @@ def tf1_sequential(*, lrn: Any = None, pool: Any = None, padding: Any = 1, rate:
     return initialised(nn.Sequential(*block(1, 64), *block(64, 128), *block(128, 256), nn.Flatten(), *dense))
 
 
-class TF1(nn.Module):
+class TF1(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any
     """tf1_graph as a class whose forward calls functions; subclasses make mistakes in one place each."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class Branching(TF1):
         return self.out(self.relu(self.fc2(x)))
 
 
-class KerasSequential(nn.Module):
+class KerasSequential(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any
     """keras_sequential as a class: padding by hand where SAME is not symmetric."""
 
     def __init__(self) -> None:

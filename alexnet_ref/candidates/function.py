@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ref.candidates.layout import channels_first
-from alexnet_ref.candidates.step import Array, NotCheckable, Step, Weights
+from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from reference import Architecture, InvalidInput, Params, init_params, layer_shapes, param_counts
 
 RESULT = "result"  # the only step of a function that shows no layers
@@ -28,6 +28,9 @@ class FunctionPort:
     are given as {layer: {"kernel": HWIO or (in, out), "bias": (out,)}}. Both are NumPy arrays, or PyTorch's or JAX's where the
     function takes no others and the library is loaded.
     """
+
+    framework: Framework = ""
+    trains = False
 
     def __init__(
         self,
@@ -49,8 +52,9 @@ class FunctionPort:
             self.given = init_params(architecture) if params is None else params
         self._layers = {layer.name: layer.name for layer in architecture.layers}
         self._layers |= {step: layer for layer, step in (names or {}).items()}  # {key: document's layer}
-        self.input_shape, self._convert, self._handed, self._shapes = self._tried()
-        self.channels_first = self.input_shape == channels_first(architecture.input_shape) != architecture.input_shape
+        shape, self._convert, self._handed, self._shapes = self._tried()
+        self.input_shape: tuple[int | None, ...] | None = shape
+        self.channels_first = shape == channels_first(architecture.input_shape) != architecture.input_shape
 
     def with_params(self, params: Params) -> Self:
         """Return the same function, called with other params; NotCheckable where it takes none."""
@@ -65,7 +69,7 @@ class FunctionPort:
         loaded = {library: sys.modules[library] for library in ("jax", "torch", "tensorflow") if library in sys.modules}
         return {
             **{library: getattr(module, "__version__", "unknown") for library, module in loaded.items()},
-            "input": f"({', '.join(map(str, ('N', *self.input_shape)))}), {self._handed}",
+            "input": f"({', '.join(map(str, ('N', *(self.input_shape or ()))))}), {self._handed}",
             "params": "none" if self.given is None else "first argument",
         }
 
@@ -97,7 +101,7 @@ class FunctionPort:
         return [found[key] for key in self._shapes]
 
     def run(self, first: int, last: int, x: Array, weights: Weights, *, training: bool = False) -> Array:
-        """Return the output of step `last` for images x; NotCheckable from another step, in training, or where weights are fixed."""
+        """Return the output of step `last` for images x; NotCheckable from another step, in training, with other weights."""
         if training:
             raise NotCheckable("a function of images shows no training")
         if first:
@@ -117,8 +121,7 @@ class FunctionPort:
         """
         arguments = [convert(np.array(x))]
         if params is not None:
-            own = {name: {k: convert(np.array(v)) for k, v in parts.items()} for name, parts in params.items()}
-            arguments.insert(0, own)
+            arguments.insert(0, {name: {k: convert(np.array(v)) for k, v in own.items()} for name, own in params.items()})
         returned = self.function(*arguments)
         if not isinstance(returned, Mapping):
             return {RESULT: as_array(returned)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import keras
@@ -14,7 +15,7 @@ from alexnet_ref import devices
 from alexnet_ref.candidates.chain import Node, segments
 from alexnet_ref.candidates.keras_graph import Call, Graph, graph_of, read_graph, run_calls
 from alexnet_ref.candidates.keras_words import describe, is_channels_first, is_helper, pads_of
-from alexnet_ref.candidates.step import Array, NotCheckable, Step, Weights
+from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from reference import Architecture, InvalidInput
 
 Execution = Literal["eager", "function", "XLA"]
@@ -28,6 +29,9 @@ class KerasPort:
     model is traced through its `call` if that takes symbolic tensors (for which its input's shape is needed, from `architecture`
     where the model has none), and is one step otherwise.
     """
+
+    framework: Framework = "keras"
+    trains = True
 
     def __init__(
         self, model: Any, *, architecture: Architecture | None = None, name: str | None = None, execution: Execution = "eager"
@@ -52,8 +56,6 @@ class KerasPort:
     @staticmethod
     def _named(steps: list[Step]) -> list[Step]:
         """Return the steps under unique names: the second use of a layer is called "name#2"."""
-        from dataclasses import replace
-
         seen: collections.Counter[str] = collections.Counter()
         named = []
         for step in steps:
@@ -102,7 +104,8 @@ class KerasPort:
         try:
             for variable, value in changes:
                 variable.assign(value)
-            return _numbers(self._compiled_run(first, last, training)(keras.ops.array(x)))
+            output: Array = _numbers(self._compiled_run(first, last, training)(keras.ops.array(x)))
+            return output
         finally:
             for (variable, _), value in zip(changes, own, strict=True):
                 variable.assign(value)
@@ -128,9 +131,9 @@ class KerasPort:
                 if step.means is not None and part == "bias" and not others:
                     continue  # a layer without a bias stays one: that is what the checks must see
                 raise NotCheckable(f"{step.kind} {step.name} keeps its {part} where it cannot be set")
-            if step.means is None and tuple(variable.shape) != value.shape:
-                where = f"{step.kind} {step.name} keeps its {part} in another layout"
-                raise NotCheckable(f"{where}: {tuple(variable.shape)}, not {value.shape}")
+            if tuple(variable.shape) != value.shape:
+                fact = f"{step.kind} {step.name} has a {part} of shape {tuple(variable.shape)}, not {value.shape}"
+                raise NotCheckable(fact) if step.means is None else ValueError(fact)  # a layout of its own may be right
             changes.append((variable, value))
         return changes
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from alexnet_ref.printable import printable
 from reference import Architecture, InvalidInput
 
 NESTED_MOST = 20  # models within models
@@ -66,18 +67,20 @@ def graph_of(model: Any, architecture: Architecture | None, where: str) -> tuple
     shape = _input_shape(model, architecture, where)
     x = keras.Input(shape)
     takes = inspect.signature(model.call).parameters
-    for trace in (lambda: model.call(x, **({"training": None} if "training" in takes else {})), lambda: model(x)):
-        try:
-            return _function(keras.Model(x, trace())), True
-        except Exception as error:  # noqa: BLE001 - the model's own code, fed symbolic tensors: whatever it raises
-            reason = f"{type(error).__name__}: {error}"
-    raise InvalidInput(
-        "the model cannot be followed from input to output",
-        where=where,
-        expected="a Sequential or functional model, or one whose call takes symbolic tensors",
-        received=reason[:300],
-        hint="Hand in a function of images instead: lambda x: model(x)",
-    )
+    try:
+        return _function(keras.Model(x, model.call(x, **({"training": None} if "training" in takes else {})))), True
+    except Exception:  # noqa: BLE001 - its own code, fed symbolic tensors, may raise anything; then it is one step
+        pass
+    try:
+        return _function(keras.Model(x, model(x))), True
+    except Exception as error:
+        raise InvalidInput(
+            "the model cannot be followed from input to output",
+            where=where,
+            expected="a Sequential or functional model, or one whose call takes symbolic tensors",
+            received=printable(" ".join(f"{type(error).__name__}: {error}".split()), 300),
+            hint="Hand in a function of images instead: lambda x: model(x)",
+        ) from error
 
 
 def _function(model: Any) -> Any:

@@ -173,7 +173,7 @@ def pads_of(call: Call) -> tuple[Pads | None, bool]:
     value = call.arguments.kwargs.get("constant_values", 0)
     widths = [(int(before), int(after)) for before, after in operation.pad_width]
     number = 0.0 if value is None else float(value) if np.ndim(value) == 0 else np.nan
-    lowest = number <= np.finfo(np.float32).min
+    lowest = bool(number <= np.finfo(np.float32).min)
     if operation.mode != "constant" or len(widths) != 4 or widths[0] != (0, 0) or not (number == 0 or lowest):
         return None, False
     if widths[3] == (0, 0):

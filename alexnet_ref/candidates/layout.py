@@ -52,8 +52,9 @@ def to_port(x: Array, shape: tuple[int | None, ...] | None, *, preferred: bool) 
         return x.reshape(len(x), *sizes) if whole else x
     known = tuple(n if n is not None else m for n, m in zip(shape, documented, strict=True))
     swapped = tuple(n if n is not None else m for n, m in zip(shape, channels_first(documented), strict=True))
-    fits = known == documented
-    if is_channels_first(known if fits and not preferred else swapped, documented, preferred=preferred):
+    fits, fits_swapped = known == documented, len(documented) == 3 and swapped == channels_first(documented)
+    wrong = not fits and not fits_swapped and None not in shape  # in size: the number of channels tells
+    if (fits_swapped and (preferred or not fits)) or (wrong and is_channels_first(known, documented, preferred=preferred)):
         return np.ascontiguousarray(np.moveaxis(x, -1, 1))
     return x
 

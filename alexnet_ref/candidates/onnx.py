@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from alexnet_ref.candidates.onnx_graph import FLOATS, SAMPLE, Graph, Inputs, Shape
 from alexnet_ref.candidates.onnx_runtimes import Run, Runtime, as_runtime
 from alexnet_ref.candidates.onnx_words import Word, word
-from alexnet_ref.candidates.step import Array, NotCheckable, Step, Weights
+from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from alexnet_ref.printable import printable
 from reference import Architecture, Conv, Dense, InvalidInput
 
@@ -42,6 +42,9 @@ class OnnxPort:
     onnx.ModelProto a function of {input name: array}, which returns the list of outputs. `architecture` tells sizes that the model
     leaves open, and which of two words is meant where both describe a step.
     """
+
+    framework: Framework = "onnx"
+    trains = False
 
     channels_first = True  # where shapes leave it open: ONNX's own operators have no other axes
 
@@ -94,7 +97,9 @@ class OnnxPort:
             kinds = list(dict.fromkeys(node.op_type for node in own))
             step = Step(
                 name=_unused(printable(own[-1].name or result), {other.step.name for other in described}),
-                kind=printable(" + ".join(kinds[:8])) + (" + …" if len(kinds) > 8 else "") + (f" ({found.note})" if found.note else ""),
+                kind=printable(" + ".join(kinds[:8]))
+                + (" + …" if len(kinds) > 8 else "")
+                + (f" ({found.note})" if found.note else ""),
                 means=found.means,
                 output_shape=after,
                 params=self._params(nodes, found),

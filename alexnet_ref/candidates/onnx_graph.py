@@ -108,7 +108,9 @@ class Graph:
                 waiting.extend(other for other in self.nodes[i].input if other)
         return sorted(places)
 
-    def model(self, source: str, results: Sequence[str], shape: Sequence[Any] | None = None, inputs: Inputs | None = None) -> onnx.ModelProto:
+    def model(
+        self, source: str, results: Sequence[str], shape: Sequence[Any] | None = None, inputs: Inputs | None = None
+    ) -> onnx.ModelProto:
         """Return the model of what is between the source and the results; `inputs` are initialisers in the place of its own."""
         # Built in place: onnx.helper would copy the weights, 67 MB in one layer, three times more. Before IR version 4,
         # initialisers had to be inputs as well.
@@ -144,7 +146,10 @@ class Graph:
         except Exception as error:  # noqa: BLE001 - whatever it says of a stranger's model, it is no network
             received = printable(next(iter(str(error).strip().splitlines()), type(error).__name__))
             raise InvalidInput("its shapes or types do not fit together", where="ONNX model", received=received) from None
-        shapes, types = {name: tuple(t.dims) for name, t in self.tensors.items()}, {n: t.data_type for n, t in self.tensors.items()}
+        shapes, types = (
+            {name: tuple(t.dims) for name, t in self.tensors.items()},
+            {n: t.data_type for n, t in self.tensors.items()},
+        )
         for value in (*inferred.input, *inferred.value_info, *inferred.output):
             kind = value.type.tensor_type
             dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
@@ -218,7 +223,9 @@ def _image_shape(dims: list[int | None] | None, architecture: Architecture | Non
         for way in (*ways, (math.prod(image),)):
             if len(way) == len(own) and all(n in (None, m) for n, m in zip(own, way, strict=True)):
                 return way
-    raise InvalidInput("the input's size is open", where="ONNX model", expected="that of the document's images", received=f"{own}")
+    raise InvalidInput(
+        "the input's size is open", where="ONNX model", expected="that of the document's images", received=f"{own}"
+    )
 
 
 def _invalid(what: str, node: onnx.NodeProto, name: str) -> InvalidInput:

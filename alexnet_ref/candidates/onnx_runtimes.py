@@ -63,7 +63,9 @@ def onnx_runtime(*, optimization: Optimization = "all") -> Runtime:
         return lambda feed: session.run(None, dict(feed))  # type: ignore[no-any-return]
 
     version = onnxruntime.__version__
-    return Runtime(prepare=prepare, description=f"ONNX Runtime {version}, CPUExecutionProvider, graph optimisation {optimization}")
+    return Runtime(
+        prepare=prepare, description=f"ONNX Runtime {version}, CPUExecutionProvider, graph optimisation {optimization}"
+    )
 
 
 def _reference(model: onnx.ModelProto) -> Run:

@@ -218,7 +218,9 @@ def _resize(call: Call) -> Word:
     h, w = call.after[1:] if call.after[0] == call.before[0] else call.after[:2]  # of (C, H, W), or of (H, W, C)
     scales = call.constant(2)
     # A scale that is no quotient of the sizes moves the pixels; pytorch_half_pixel means another thing for one pixel alone.
-    fits = scales is None or not scales.size or all(s * n == m for s, n, m in zip(scales[1:], call.before, call.after, strict=True))
+    fits = (
+        scales is None or not scales.size or all(s * n == m for s, n, m in zip(scales[1:], call.before, call.after, strict=True))
+    )
     centres = mode["coordinate_transformation_mode"] or "half_pixel"
     plain = centres == "half_pixel" or (centres == "pytorch_half_pixel" and min(h, w) > 1)
     if call.graph.opset < 11 or mode["mode"] != "linear" or not plain or exact != (0, 0, b"stretch") or not fits:

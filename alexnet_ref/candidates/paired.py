@@ -31,16 +31,20 @@ class PairedCandidate:
         self._shapes, self._inputs = layer_shapes(self.architecture), layer_inputs(self.architecture)
         # The layer that can be seen at the end of a block is its last.
         self._blocks = {block.layers[-1]: block for block in self.pairing.blocks if block.layers}
-        self.hidden = self._hidden()
+        self.hidden: Mapping[str, str] = self._hidden()
 
     def _hidden(self) -> dict[str, str]:
         hidden = {}
         for block in self.pairing.blocks:
             for name in block.layers[:-1]:
                 hidden[name] = f"the port computes it in one step with {', '.join(block.layers[block.layers.index(name) + 1 :])}"
-            if block.last < block.first and isinstance(self.architecture[block.layers[0]], (Dropout, Flatten)):
+            if block.last < block.first and self.needless(self.architecture[block.layers[0]]):
                 hidden[block.layers[0]] = "the port has no step for it, and needs none for inference"
         return hidden
+
+    def needless(self, layer: Layer) -> bool:
+        """Tell whether a port may do without the layer: what is nothing at inference, if it does not train."""
+        return isinstance(layer, Flatten) or (isinstance(layer, Dropout) and not self.port.trains)
 
     def environment(self) -> dict[str, Any]:
         """Return the framework's versions, devices and settings."""

@@ -41,28 +41,28 @@ class Pairing:
 
     architecture: Architecture
     blocks: tuple[Block, ...]
+    price: float
 
     @property
-    def missing(self) -> list[str]:
-        """The layers that no step computes, but for those that are nothing at inference."""
-        layers = [self.architecture[name] for block in self.blocks if block.last < block.first for name in block.layers]
-        return [layer.name for layer in layers if not isinstance(layer, (Dropout, Flatten))]
-
-    @property
-    def extra(self) -> list[int]:
-        """The steps that belong to no layer."""
-        return [step for block in self.blocks if not block.layers for step in range(block.first, block.last + 1)]
+    def natural(self) -> bool:
+        """Whether nothing had to be guessed, nothing is missing and nothing left over."""
+        return self.price < GUESS
 
 
-def pair(architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str] | None = None) -> Pairing:
+def pair(
+    architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str] | None = None, *, own_names: bool = True
+) -> Pairing:
     """Cut the steps into blocks. names: {document's layer: name of the step that ends it}, from the user.
+
+    `own_names`: whether a step that is called as a layer of the document is meant to be that layer.
 
     InvalidInput: a name that neither of the two sides has.
     """
     if len(steps) > STEPS:
         raise InvalidInput("the port has too many steps to be paired", expected=f"at most {STEPS}", received=str(len(steps)))
     _check_names(architecture, steps, names or {})
-    return min((_cut(merged, steps, names or {}) for merged in _merged(architecture, steps)), key=lambda cut: cut[0])[1]
+    pairings = [_cut(merged, steps, names or {}, own_names=own_names) for merged in _merged(architecture, steps)]
+    return min(pairings, key=lambda pairing: pairing.price)
 
 
 def _check_names(architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str]) -> None:
@@ -98,9 +98,9 @@ def _activation(layer: Layer) -> Activation | None:
             return None
 
 
-def _cut(architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str]) -> tuple[float, Pairing]:
-    """Return the price of the cheapest cut, and the cut."""
-    prices = _Prices(architecture, steps, names)
+def _cut(architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str], *, own_names: bool) -> Pairing:
+    """Return the cheapest cut."""
+    prices = _Prices(architecture, steps, names, own_names=own_names)
     n, m = len(architecture.layers), len(steps)
 
     @functools.cache
@@ -124,20 +124,21 @@ def _cut(architecture: Architecture, steps: Sequence[Step], names: Mapping[str, 
         return min(found, key=lambda option: option[0])  # there is always one: no steps for a layer, no layer for a step
 
     price, blocks = best(0, 0)
-    return price, Pairing(architecture=architecture, blocks=blocks)
+    return Pairing(architecture=architecture, blocks=blocks, price=price)
 
 
 class _Prices:
     """What it costs to take a run of steps for a layer."""
 
-    def __init__(self, architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str]) -> None:
+    def __init__(self, architecture: Architecture, steps: Sequence[Step], names: Mapping[str, str], *, own_names: bool) -> None:
         self.layers, self.steps = architecture.layers, steps
         self.shapes, inputs = layer_shapes(architecture), layer_inputs(architecture)
         self.params = {
             layer.name: sum(map(math.prod, param_shapes(layer, inputs[layer.name]).values())) for layer in architecture.layers
         }
         # Where a name is the document's own, it is meant.
-        own = {layer.name: layer.name for layer in architecture.layers if any(step.name == layer.name for step in steps)}
+        called = {step.name for step in steps} if own_names else set()
+        own = {layer.name: layer.name for layer in architecture.layers if layer.name in called}
         self.meant = {step: layer for layer, step in (own | dict(names)).items()}
         self.ends = dict(names)
 

@@ -55,8 +55,8 @@ def _read_header(stream: IO[bytes], shape: tuple[int, ...], where: str) -> np.dt
             raise ValueError(f"format version {version}")
         received, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=NPY_HEADER_MOST)
     except Exception as error:  # NumPy's parser of headers lets errors of tokenizer and decoder through
-        received = printable(error)
-        raise InvalidInput("is no .npy array", where=where, expected="a version 1.0 header", received=received) from error
+        said = printable(error)
+        raise InvalidInput("is no .npy array", where=where, expected="a version 1.0 header", received=said) from error
     if received != shape:
         raise InvalidInput("wrong shape", where=where, expected=str(shape), received=printable(received))
     if dtype.str not in DTYPES or fortran_order:

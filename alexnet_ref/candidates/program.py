@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ref.candidates.step import Array, NotCheckable, Step, Weights
+from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from reference import Architecture, InvalidInput
 
 INPUT, OUTPUT = "{input}", "{output}"  # in the command: the names of two .npy files
@@ -36,6 +36,9 @@ class ProgramPort:
     output, or to the file whose name stands for "{output}". input_shape defaults to the document's (H, W, C).
     """
 
+    framework: Framework = ""
+    trains = False
+
     channels_first = False
 
     def __init__(
@@ -50,21 +53,22 @@ class ProgramPort:
         """Run the command on two images, to see that it answers; InvalidInput where it does not. timeout: seconds of each run."""
         self.command = [str(word) for word in command]
         self.name = name or f"program {Path(self.command[0]).name}"
-        self.input_shape = tuple(input_shape or architecture.input_shape)
+        self._form = tuple(input_shape or architecture.input_shape)
+        self.input_shape: tuple[int | None, ...] | None = self._form
         self.timeout = timeout
-        if math.prod(self.input_shape) != math.prod(architecture.input_shape):
+        if math.prod(self._form) != math.prod(architecture.input_shape):
             raise InvalidInput(
-                "input_shape does not hold one image", expected=str(architecture.input_shape), received=str(self.input_shape)
+                "input_shape does not hold one image", expected=str(architecture.input_shape), received=str(self._form)
             )
-        self.channels_first = self.input_shape != architecture.input_shape and len(self.input_shape) == 3
+        self.channels_first = self._form != architecture.input_shape and len(self._form) == 3
         try:
-            self._shape = self._called(np.zeros((2, *self.input_shape), np.float32)).shape[1:]
+            self._shape = self._called(np.zeros((2, *self._form), np.float32)).shape[1:]
         except (ProgramFailed, OSError) as error:
             raise InvalidInput("the program does not answer", where=self.name, received=str(error)) from None
 
     def environment(self) -> dict[str, Any]:
         """Return the command."""
-        return {"command": self.command, "input": f"({', '.join(map(str, ('N', *self.input_shape)))})", "timeout": self.timeout}
+        return {"command": self.command, "input": f"({', '.join(map(str, ('N', *self._form)))})", "timeout": self.timeout}
 
     def steps(self) -> list[Step]:
         """Return the whole program as one step."""

@@ -162,7 +162,7 @@ def _answer(stream: IO[bytes], where: str, limits: Limits, on_check: Callable[[C
                 facts = wire.loads(dict[str, str | None], content)
                 if set(facts) != {"what", "where", "expected", "received", "hint"}:
                     raise ValueError("a refusal without its facts")
-                return InvalidInput(facts.pop("what") or "cannot be judged", **facts)  # type: ignore[arg-type]  # its own names
+                return InvalidInput(facts.pop("what") or "cannot be judged", **facts)
             case "memory":
                 hint = "The documents' own networks take less than a quarter of that"
                 expected = f"at most {limits.memory / 2**30:g} GiB"

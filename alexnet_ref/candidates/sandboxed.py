@@ -34,7 +34,7 @@ def main() -> None:
     job = json.loads(sys.stdin.buffer.readline(JOB_MOST))
     limit(job["limits"])
     leave_network()
-    sys.addaudithook(functools.partial(refuse, os.path.join(job["folder"], "")))
+    sys.addaudithook(functools.partial(refuse, job["folder"] + os.sep))
     try:
         _judge(job, messages)
     except MemoryError:
@@ -82,7 +82,9 @@ def refuse(folder: str, event: str, arguments: tuple[Any, ...]) -> None:
 
 def _within(folder: str, path: Any) -> bool:
     """Tell whether the path lies in the folder; links that lead out of it cannot be made."""
-    return isinstance(path, (str, bytes)) and os.path.abspath(os.fsdecode(path)).startswith(folder)
+    if not isinstance(path, (str, bytes)):
+        return False
+    return os.path.abspath(os.fsdecode(path)).startswith(folder)  # noqa: PTH100 - resolve() would open, and call this again
 
 
 def _judge(job: dict[str, Any], messages: IO[bytes]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alexnet_ref.candidates.chain import Node, segments
 from alexnet_ref.candidates.saved_model_file import check_saved_model
 from alexnet_ref.candidates.saved_model_words import Described, describe
-from alexnet_ref.candidates.step import Array, NotCheckable, Step, Weights
+from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from alexnet_ref.printable import printable
 from reference import InvalidInput
 
@@ -49,6 +49,9 @@ def _signature(loaded: Any, path: Path) -> Any:
 
 class SavedModelPort:
     """A concrete function of one image tensor, its variables frozen to constants, which may be replaced for a call."""
+
+    framework: Framework = ""
+    trains = False
 
     def __init__(self, function: Any, *, name: str, execution: str = "eager", keep: Any = None) -> None:
         """Freeze the function. keep: the owner of its variables, which must live until they are read."""

@@ -76,9 +76,10 @@ def _layer(operation: Any) -> Layer | None:
             plain = not attribute("transpose_a") and not attribute("transpose_b") and constant(operation.inputs[1]) is not None
             return Dense(name=NAME, units=int(operation.inputs[1].shape[-1])) if plain else None
         case "ResizeBilinear":
-            size = constant(operation.inputs[1])
-            plain = size is not None and attribute("half_pixel_centers") and not attribute("align_corners")
-            return Resize(name=NAME, height=int(size[0]), width=int(size[1])) if plain and size is not None else None
+            target = constant(operation.inputs[1])
+            if target is None or not attribute("half_pixel_centers") or attribute("align_corners"):
+                return None
+            return Resize(name=NAME, height=int(target[0]), width=int(target[1]))
         case _:
             return None
 

@@ -38,6 +38,9 @@ class Step:
     pool_pads: bool = False  # the pad's value is the lowest number, as a maximum needs
 
 
+Framework = Literal["keras", "torch", "onnx", ""]  # "": unknown, or none
+
+
 @runtime_checkable
 class Port(Protocol):
     """One framework's view of a port. Arrays have the port's own axes, batch first; weights are in the oracle's layout."""
@@ -45,6 +48,8 @@ class Port(Protocol):
     name: str
     input_shape: tuple[int | None, ...] | None  # without the batch axis; None: it does not say
     channels_first: bool  # which way its images have their axes, where shapes alone leave it open
+    framework: Framework  # in whose words a mistake is put right
+    trains: bool  # whether it is a network to train: then its dropout layers belong to it
 
     def environment(self) -> dict[str, Any]:
         """Return its framework's versions, device and settings, for the report."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from alexnet_ref.candidates import torch_body, torch_files
 from alexnet_ref.candidates.layout import channels_first
-from alexnet_ref.candidates.step import Array, NotCheckable, Step, Weights
+from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from alexnet_ref.candidates.torch_graph import attribute, mode
 from alexnet_ref.candidates.torch_trace import only_tensor, seeded
 from reference import Architecture, InvalidInput, layer_shapes
@@ -22,17 +22,21 @@ from reference import Architecture, InvalidInput, layer_shapes
 class TorchPort:
     """An nn.Module or a torch.export.ExportedProgram. `architecture` tells which images it may be fed, and what words mean."""
 
+    framework: Framework = "torch"
+
     def __init__(self, module: Any, architecture: Architecture, *, name: str | None = None) -> None:
         """Find the input's form and the steps; InvalidInput where it takes the document's images in no form."""
         exported = isinstance(module, torch.export.ExportedProgram)
+        self.trains = not exported
         self.name = name or ("PyTorch exported program" if exported else f"PyTorch {type(module).__name__}")
         tensors = module.state_dict.values() if exported else [*module.parameters(), *module.buffers()]
         like = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
         self._device, self._dtype = like.device, like.dtype
-        self.input_shape, self._forms = _exported_form(module) if exported else self._form(module, architecture)
-        self.channels_first = self.input_shape != architecture.input_shape
+        shape, self._forms = _exported_form(module) if exported else self._form(module, architecture)
+        self.input_shape: tuple[int | None, ...] | None = shape
+        self.channels_first = shape != architecture.input_shape
         body = torch_body.of_program if exported else torch_body.of_module
-        self._body: torch_body.Body = body(module, lambda batch: self._sample(self.input_shape, batch), architecture)
+        self._body: torch_body.Body = body(module, lambda batch: self._sample(shape, batch), architecture)
 
     def _sample(self, shape: tuple[int, ...], batch: int) -> Any:
         generator = torch.Generator().manual_seed(batch)

@@ -22,8 +22,11 @@ class Body(Protocol):
     """The steps, and how they are run. Tensors are on the module's device."""
 
     way: str  # in words: how the steps were found
-    root: nn.Module
     steps: Sequence[Described]
+
+    @property
+    def root(self) -> nn.Module:
+        """The module that paths begin at."""
 
     def outputs(self, x: Any) -> list[Any]:
         """Return copies of every step's inference output."""

@@ -125,7 +125,7 @@ class Graph:
         args = fx.map_arg(node.args, lambda n: known[n.name])
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **dict(node.kwargs))
-        return node.target(*args, **dict(node.kwargs))  # type: ignore[operator]  # a function, not a name
+        return node.target(*args, **dict(node.kwargs))
 
 
 def is_size(node: fx.Node) -> bool:
@@ -143,10 +143,16 @@ def is_size(node: fx.Node) -> bool:
 
 def function_name(node: fx.Node) -> str:
     """Return the function's own name: "relu" of torch.relu, F.relu, aten.relu.default and aten.relu_.default alike."""
-    target: Any = node.target
-    name = target._schema.name.split("::")[1] if isinstance(target, torch._ops.OpOverload) else None  # noqa: SLF001 - has no other name
-    name = name or (str(target) if node.op == "call_method" else getattr(target, "__name__", str(target)))
+    name = full_name(node)
     return name.removesuffix("_") if not name.endswith("__") else name
+
+
+def full_name(node: fx.Node) -> str:
+    """Return the function's name as it is, with the underscore behind that says "in place"."""
+    target: Any = node.target
+    if isinstance(target, torch._ops.OpOverload):  # noqa: SLF001 - PyTorch has no public name for it
+        return str(target._schema.name).split("::")[1]  # noqa: SLF001 - nor for this
+    return str(target) if node.op == "call_method" else str(getattr(target, "__name__", target))
 
 
 def attribute(root: Any, path: str) -> Any:

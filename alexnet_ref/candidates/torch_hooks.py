@@ -29,7 +29,7 @@ class Called:
 
 
 class HookBody:
-    """The calls in their order. A call follows another if its input is the very tensor that the other returned; else there is a gap."""
+    """The calls in order: one follows another if its input is the very tensor that the other returned, or there is a gap."""
 
     def __init__(self, module: nn.Module, x: Any, architecture: Architecture, way: str) -> None:
         """Watch the module compute x, a sample."""

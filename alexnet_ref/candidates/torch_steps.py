@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from reference import Architecture
 
 # F.local_response_norm, as PyTorch itself takes it apart.
 _LRN = ("mul", "pad", "avg_pool", "squeeze", "mul", "add", "pow", "div")
+_VIEWS = ("view", "unsqueeze", "reshape")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,30 +55,32 @@ def _meaning(graph: Graph, nodes: Sequence[fx.Node], segment: Segment, architect
     names = [function_name(node) for node in nodes]
     if len(nodes) == 1 or names == ["max_pool2d_with_indices", "getitem"]:
         return word(call_of(graph, nodes[0]), before, after, architecture)
-    return _taken_apart(graph, nodes, names) or UNKNOWN
+    return _taken_apart(nodes, names) or UNKNOWN
 
 
-def _taken_apart(graph: Graph, nodes: Sequence[fx.Node], names: Sequence[str]) -> Word | None:
-    """Return LRN, where the nodes are PyTorch's own for it: a square, its mean over channels, times alpha, plus k, to the beta."""
+def _taken_apart(nodes: Sequence[fx.Node], names: Sequence[str]) -> Word | None:
+    """Return LRN, where the nodes are PyTorch's own for it: a square, its mean over channels, times alpha, plus k, to a power."""
     kept = [
-        (name.removesuffix("2d").removesuffix("3d"), node)
-        for name, node in zip(names, nodes, strict=True)
-        if name not in ("view", "unsqueeze", "reshape")
+        (name.removesuffix("2d").removesuffix("3d"), node) for name, node in zip(names, nodes, strict=True) if name not in _VIEWS
     ]
     if tuple(name for name, _ in kept) != _LRN:
         return None
-    square, pad, mean, _, scaled, added, powered, quotient = (node for _, node in kept)
-    size = mean.args[1][0]  # type: ignore[index]  # a list: the window
-    if square.args[0] is not square.args[1] or quotient.args != (square.args[0], powered):
+    square, pad, mean, squeezed, scaled, added, powered, quotient = way = [node for _, node in kept]
+    linked = all(_viewed(after.args[0]) is before for before, after in itertools.pairwise(way[:-1]))
+    if not linked or square.args[0] is not square.args[1] or quotient.args != (square.args[0], powered) or squeezed.args[1] != 1:
         return None
-    *inner, before, after = pad.args[1]  # type: ignore[misc]  # a list
-    if (before, after) != (size // 2, (size - 1) // 2) or any(inner):
+    size, *others = list(mean.args[1]) + (list(mean.args[2]) if len(mean.args) > 2 else [])
+    *inner, before, after = pad.args[1]
+    if (before, after) != (size // 2, (size - 1) // 2) or any(inner) or set(others) != {1}:
         return None
     alpha, k, beta = (node.args[1] for node in (scaled, added, powered))
-    if not all(isinstance(value, (int, float)) for value in (size, alpha, k, beta)):
-        return None
-    del graph
-    return Word(means=lrn(size=size, alpha=alpha, beta=beta, k=k))  # type: ignore[arg-type]  # numbers, as just seen
+    return Word(means=lrn(size=size, alpha=alpha, beta=beta, k=k))
+
+
+def _viewed(node: Any) -> Any:
+    while isinstance(node, fx.Node) and function_name(node) in _VIEWS:
+        node = node.args[0]
+    return node
 
 
 def _parameters(graph: Graph, nodes: Sequence[fx.Node]) -> set[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 
 from alexnet_ref.candidates.torch_files import quiet
-from alexnet_ref.candidates.torch_graph import BATCHES, Graph, is_size, mode
+from alexnet_ref.candidates.torch_graph import BATCHES, Graph, full_name, is_size, mode
 from reference import InvalidInput
 
 
@@ -124,8 +124,6 @@ def made_functional(graph: fx.Graph, root: nn.Module) -> None:
 def _in_place(node: fx.Node, root: nn.Module) -> bool:
     if node.op == "call_module":
         return bool(getattr(root.get_submodule(str(node.target)), "inplace", False))
-    target: Any = node.target
-    name = target._schema.name if isinstance(target, torch._ops.OpOverload) else None  # noqa: SLF001 - as above
-    name = name or (str(target) if node.op == "call_method" else getattr(target, "__name__", ""))
+    name = full_name(node)
     underscored = name.endswith("_") and not name.endswith("__")
     return node.op.startswith("call") and (underscored or node.kwargs.get("inplace") is True)

@@ -106,4 +106,4 @@ def _array(data: dict[str, Any]) -> Any:
     numbers = base64.b64decode(text, validate=True)
     if len(numbers) != np.dtype(dtype).itemsize * math.prod(shape):  # type: ignore[arg-type]  # a list of integers, as seen above
         raise ValueError("an array of another size than its shape")
-    return np.frombuffer(numbers, dtype).reshape(shape)  # type: ignore[arg-type]  # the same
+    return np.frombuffer(numbers, dtype).reshape(shape)  # type: ignore[arg-type, unused-ignore]  # the same

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from alexnet_ref.candidates import Candidate, NotCheckable
+from alexnet_ref.candidates.paired import PairedCandidate
+from alexnet_ref.candidates.step import Framework
 from alexnet_ref.checks import Check, Material
 from alexnet_ref.checks.agreement import own_weights
-from alexnet_ref.diagnosis import dropout, output, weights
+from alexnet_ref.diagnosis import dropout, order, output, weights
 from alexnet_ref.diagnosis.diagnosis import Array, Diagnosis, Evidence, Hypothesis
 from alexnet_ref.diagnosis.fits import fits
-from alexnet_ref.diagnosis.fix import Framework, right_line
+from alexnet_ref.diagnosis.fix import right_line
 from alexnet_ref.diagnosis.hypotheses import catalogued, observed, probe, ranked
 from alexnet_ref.diagnosis.smallest import smallest
 from alexnet_ref.mistakes.catalogue import mistakes
@@ -52,13 +54,13 @@ def _jointly(diagnosis: Diagnosis, wrong: set[str | None], catalogue: Sequence[M
     """
     changes = {mistake.id: _changes(mistake) for mistake in catalogue}
 
-    def order(hypothesis: Hypothesis) -> tuple[int, int]:
-        layers = changes.get(hypothesis.mistake, {diagnosis.layer})
-        return len(layers - wrong), -len(layers & wrong)
+    def rank(hypothesis: Hypothesis) -> tuple[bool, int, int]:
+        layers = changes.get(hypothesis.mistake)
+        return layers is None, len((layers or wrong) - wrong), -len((layers or wrong) & wrong)  # fitted numbers have no name
 
     if diagnosis.layer is None:
         return diagnosis
-    tied = sorted((h for h in diagnosis.hypotheses if h.explains), key=order)
+    tied = sorted((h for h in diagnosis.hypotheses if h.explains), key=rank)
     fix = next((h.fix for h in diagnosis.hypotheses if h.fix), "")
     ranked = [*tied, *(h for h in diagnosis.hypotheses if not h.explains)]
     return replace(diagnosis, hypotheses=tuple(replace(h, fix=fix if place == 0 else "") for place, h in enumerate(ranked)))
@@ -136,19 +138,31 @@ def _weights(candidate: Candidate, layer: Layer, material: Material) -> Iterator
 
 
 def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
+    """Diagnose what is no single layer's: the order of the steps, and the numbers that they end in."""
     architecture = candidate.architecture
+    catalogue = mistakes(architecture)
+    fitting = list(order.fitting(catalogue, candidate)) if isinstance(candidate, PairedCandidate) else []
+    documented, found = _raises("the document's network"), tuple[Hypothesis, ...]()
+    of: output.Whole | None = None
     _, params = own_weights(candidate, architecture, material)
-    if params is None:
-        return
-    images = material.images[:IMAGES]
-    try:
-        shown = candidate.outputs(images)
-    except Exception:  # noqa: BLE001 - a port may raise anything; the checks have told so
-        return
-    of = output.whole(architecture, params, images, shown, material.arithmetic)
-    documented, found = output.explanations(mistakes(architecture), of)
-    if documented.ratio > 1 or (found and found[0].explains):
+    if params is not None:
+        images = material.images[:IMAGES]
+        try:
+            shown = candidate.outputs(images)
+        except Exception:  # noqa: BLE001 - a port may raise anything; the checks have told so
+            return
+        of = output.whole(architecture, params, images, shown, material.arithmetic)
+        documented, found = output.explanations(catalogue, of)
+    # Steps that make up a wrong network without any guess name it, even where its numbers are the document's or cannot be had.
+    told = [(of and output.held_alone(mistake, of)) or _by_steps(mistake) for mistake in fitting]
+    names = {hypothesis.mistake for hypothesis in told}
+    found = (*sorted(told, key=lambda h: not h.explains), *(h for h in found if h.mistake not in names))
+    if found and (documented.ratio > 1 or found[0].explains):
         yield _diagnosis(None, documented, found, "", None)
+
+
+def _by_steps(mistake: Mistake) -> Hypothesis:
+    return Hypothesis(mistake=mistake.id, words=mistake.words, ratio=0.0, residual=0.0)
 
 
 def _diagnosis(

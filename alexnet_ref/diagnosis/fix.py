@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, assert_never
 
+from alexnet_ref.candidates.step import Framework
 from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
 from reference.padding import pad_widths
-
-Framework = Literal["keras", "torch", "onnx", ""]  # "": unknown, or none
 
 
 def right_line(layer: Layer, shape: tuple[int, ...], framework: Framework) -> str:

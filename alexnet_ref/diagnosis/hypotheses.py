@@ -13,7 +13,7 @@ from alexnet_ref.arithmetic import FLOAT32, FLOAT64, Arithmetic
 from alexnet_ref.checks.probes import probe_input
 from alexnet_ref.diagnosis.diagnosis import Array, Hypothesis
 from alexnet_ref.mistakes.interpret import run
-from alexnet_ref.mistakes.mistake import Mistake
+from alexnet_ref.mistakes.mistake import Mistake, documented
 from alexnet_ref.mistakes.parts import Parts
 from reference import LRN, InvalidInput, Layer, param_shapes
 from reference.forward import apply
@@ -92,24 +92,39 @@ def held(mistake: str, words: str, predicted: Array | None, seen: Observed, **de
 def catalogued(mistakes: Sequence[Mistake], seen: Observed) -> Iterator[Hypothesis]:
     """Yield a hypothesis for each mistake that changes what this layer computes in inference."""
     for mistake in mistakes:
-        parts = changed(mistake, seen.layer)
-        if parts is None or mistake.shows not in ("inference", "alone"):
+        if mistake.shows not in ("inference", "alone"):
             continue
-        try:
-            predicted = run(parts, seen.params, seen.x)
-        except (InvalidInput, ValueError):  # another shape of weights or input than the layer was given
-            continue
-        if (hypothesis := held(mistake.id, mistake.words, predicted, seen)) is not None:
-            yield hypothesis
+        for parts in changed(mistake, seen.layer):
+            try:
+                predicted = run(parts, seen.params, seen.x)
+            except (InvalidInput, ValueError, KeyError):  # another shape of weights or input than the layer was given
+                continue
+            if (hypothesis := held(mistake.id, mistake.words, predicted, seen)) is not None:
+                yield hypothesis
 
 
-def changed(mistake: Mistake, layer: Layer) -> Parts | None:
-    """Return the parts that the mistake puts in this layer's place, images' treatment before the first; None if it does not."""
-    for place, (name, parts) in enumerate(mistake.network):
-        if name == layer.name:
-            own = (*mistake.input, *parts) if place == 0 else parts
-            return None if own == (layer,) else own
-    return None
+def changed(mistake: Mistake, layer: Layer) -> Iterator[Parts]:
+    """Yield what the mistake makes of this layer, unless it leaves it as it is.
+
+    What is done to images counts to the first layer; what a port adds behind the layer before, or before the layer behind, may
+    have been paired with this one.
+    """
+    own = dict(documented(mistake.architecture))
+    names = list(own)
+    place = names.index(layer.name)
+    network = dict(mistake.network)
+    parts = network.get(layer.name)
+    if parts is None:
+        return
+    if place == 0:
+        parts = (*mistake.input, *parts)
+    if parts != (layer,):
+        yield parts
+        return
+    if place > 0 and (before := network.get(names[place - 1], ()))[:1] == own[names[place - 1]] and len(before) > 1:
+        yield (*before[1:], layer)
+    if place + 1 < len(names) and (behind := network.get(names[place + 1], ()))[-1:] == own[names[place + 1]] and len(behind) > 1:
+        yield (layer, *behind[:-1])
 
 
 def ranked(hypotheses: Sequence[Hypothesis]) -> tuple[Hypothesis, ...]:

@@ -75,20 +75,27 @@ def together(first: Mistake, second: Mistake) -> Mistake | None:
     )
 
 
-def _held(mistake: Mistake, of: Whole, stretches: dict[tuple[str, str], Observed]) -> Hypothesis | None:
+def held_alone(mistake: Mistake, of: Whole) -> Hypothesis | None:
+    """Hold one mistake against what the port shows, whether or not the document fits as well."""
+    return _held(mistake, of, {}, even_if_right=True)
+
+
+def _held(
+    mistake: Mistake, of: Whole, stretches: dict[tuple[str, str], Observed], *, even_if_right: bool = False
+) -> Hypothesis | None:
     """Run the stretch that the mistake changes, and hold it against what the port shows at its end."""
-    right = documented(of.architecture)
-    start, stop = _stretch(mistake.network, right)
-    if mistake.input:
-        start = 0
-    start, stop = _visible(of, start, stop)
+    names = documented(of.architecture)
+    start, stop = _stretch(mistake.network, names)
+    start, stop = _visible(of, 0 if mistake.input else start, stop)
     seen = _observed(of, start, stop, stretches)
-    y = seen.x.astype(np.float64)
+    right = held("none", "the document's layers", seen.expected, seen)
+    if right is not None and right.explains and not even_if_right:
+        return None  # there is nothing wrong where this mistake would show
     try:
-        y = run(mistake.input, {}, y)
-        for name, parts in mistake.network[start : len(mistake.network) - (len(right) - stop)]:
+        y = run(mistake.input, {}, seen.x)
+        for name, parts in mistake.network[start : len(mistake.network) - (len(names) - stop)]:
             y = run(parts, of.params.get(name, {}), y)
-    except (InvalidInput, ValueError):  # it cannot take these weights: another mistake's port
+    except (InvalidInput, ValueError, KeyError):  # it cannot take these weights: another mistake's port
         return None
     return held(mistake.id, mistake.words, y, seen)
 

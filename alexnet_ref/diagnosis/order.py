@@ -1,0 +1,46 @@
+"""Mistakes in the order of layers, told by the port's own steps: a wrong network that they fit without any guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import get_args
+
+from alexnet_ref.candidates.paired import PairedCandidate
+from alexnet_ref.candidates.pairing import pair
+from alexnet_ref.mistakes.mistake import Mistake
+from reference import Architecture, InvalidInput, Layer
+
+
+def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator[Mistake]:
+    """Yield the mistakes whose network the port's steps make up naturally, as they do not make up the document's."""
+    for mistake in mistakes:
+        network = _described(mistake)
+        if network is None:
+            continue
+        try:
+            found = pair(network, candidate.steps, own_names=False)
+        except InvalidInput:  # a network that no input passes through
+            continue
+        if found.natural and not _lacking(
+            found.architecture, [layer for block in found.blocks if block.last < block.first for layer in block.layers], candidate
+        ):
+            yield mistake
+
+
+def _lacking(architecture: Architecture, layers: Sequence[str], candidate: PairedCandidate) -> bool:
+    """Tell whether the port has no step for a layer that it should have."""
+    return any(not candidate.needless(architecture[name]) for name in layers)
+
+
+def _described(mistake: Mistake) -> Architecture | None:
+    """Return the wrong network as a description, if it is made of the vocabulary's layers alone, in another order or number."""
+    if mistake.family != "order":
+        return None
+    parts = [part for _, parts in mistake.network for part in parts]
+    if not all(isinstance(part, get_args(Layer)) for part in parts):
+        return None
+    layers = tuple(
+        replace(part, name=f"{part.name}_{place}") for place, part in enumerate(parts) if isinstance(part, get_args(Layer))
+    )
+    return replace(mistake.architecture, layers=layers)

@@ -1,0 +1,376 @@
+"""ONNX models written in other ways: what computes the document's network conforms, however it is put together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import Dense, Dropout, InvalidInput, MaxPool, ReLU
+from reference.forward import apply
+
+onnx = pytest.importorskip("onnx", reason="ONNX is not installed: pip install 'alexnet-ref[onnx]'")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip install 'alexnet-ref[onnx]'")
+
+from alexnet_ref.candidates import NotCheckable  # noqa: E402 - after the skips
+from alexnet_ref.candidates.onnx import OnnxPort  # noqa: E402
+from alexnet_ref.candidates.onnx_runtimes import onnx_runtime  # noqa: E402
+from tests.onnx_models import (  # noqa: E402
+    TINY,
+    TINY_IMAGES,
+    add_tensors,
+    failures,
+    judged,
+    node,
+    replace_nodes,
+    set_attribute,
+    set_input,
+    set_tensor,
+    tensor,
+    tiny,
+)
+
+make = onnx.helper.make_node
+Model = Any
+KERNEL = (2, 4, 5)  # rows, columns, channels of what is flattened
+
+
+def value(model: Model, name: str) -> Any:
+    """Return the initialiser's numbers."""
+    return onnx.numpy_helper.to_array(tensor(model, name))
+
+
+def _channels_first_features(kernel: Any) -> Any:
+    return kernel.reshape(*KERNEL, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
+
+
+def kernel_of_channels_first_features(model: Model) -> None:
+    """No transposition before the flattening, as PyTorch exports: the kernel's rows stand in another order."""
+    set_tensor(model, "fc1/kernel", _channels_first_features(value(model, "fc1/kernel")))
+    replace_nodes(model, "flatten/nhwc/transpose", [])
+    node(model, "flatten").input[0] = "drop"
+
+
+def squeezed_by_a_full_window(model: Model) -> None:
+    """The first dense layer as a convolution whose window is the image, the others as convolutions of 1×1."""
+    kernel = value(model, "fc1/kernel").reshape(*KERNEL, 8).transpose(3, 2, 0, 1)
+    add_tensors(model, {"fc1/window": kernel, **{f"{n}/window": value(model, f"{n}/kernel").T[..., None, None] for n in ("fc2", "out")}})
+    replace_nodes(model, "flatten/nhwc/transpose", [])
+    replace_nodes(model, "flatten", [])
+    for name, x in (("fc1", "drop"), ("fc2", "fc1"), ("out", "fc2")):
+        conv = make("Conv", [x, f"{name}/window", f"{name}/bias"], [f"{name}/product"], name=name)
+        replace_nodes(model, name, [conv])
+    flat = make("Flatten", ["out/product"], ["out/flat"], name="squeezed")
+    replace_nodes(model, "out/softmax", [flat, make("Softmax", ["out/flat"], ["out"], name="out/softmax", axis=1)])
+
+
+def product_and_sum(model: Model) -> None:
+    """Biases are added by nodes of their own, to the convolution as well."""
+    add_tensors(model, {"conv/channels": value(model, "conv/bias").reshape(5, 1, 1)})
+    del node(model, "conv").input[2]
+    replace_nodes(model, "conv/relu", [
+        make("Add", ["conv/channels", "conv/product"], ["conv/sum"], name="conv/add"), make("Relu", ["conv/sum"], ["conv"], name="conv/relu"),
+    ])  # fmt: skip
+    replace_nodes(model, "fc2", [
+        make("MatMul", ["fc1", "fc2/kernel"], ["fc2/matmul"], name="fc2"),
+        make("Add", ["fc2/matmul", "fc2/bias"], ["fc2/product"], name="fc2/add"),
+    ])  # fmt: skip
+
+
+def turned_kernel(model: Model) -> None:
+    """The dense kernel lies as (out, in), and Gemm is told so."""
+    set_tensor(model, "fc2/kernel", np.ascontiguousarray(value(model, "fc2/kernel").T))
+    set_attribute(model, "fc2", "transB", 1)
+
+
+def computed_from_an_initialiser(model: Model) -> None:
+    """A kernel is a transposed initialiser, another one a constant node that is reshaped."""
+    set_tensor(model, "fc2/kernel", np.ascontiguousarray(value(model, "fc2/kernel").T))
+    replace_nodes(model, "fc2", [make("Transpose", ["fc2/kernel"], ["fc2/turned"], name="turn"), node(model, "fc2")])
+    set_input(model, "fc2", 1, "fc2/turned")
+    flat = onnx.numpy_helper.from_array(value(model, "out/kernel").ravel(), "flat")
+    add_tensors(model, {"shape": np.array([8, 4], np.int64)})
+    replace_nodes(model, "out", [
+        make("Constant", [], ["flat"], value=flat), make("Reshape", ["flat", "shape"], ["out/turned"], name="shape"), node(model, "out"),
+    ])  # fmt: skip
+    set_input(model, "out", 1, "out/turned")
+
+
+def padded_before(model: Model) -> None:
+    """SAME as a Pad node with zeros, and a convolution without padding."""
+    add_tensors(model, {"widths": np.array([0, 0, 0, 1, 0, 0, 1, 1], np.int64)})
+    source = node(model, "conv").input[0]
+    replace_nodes(model, "conv", [make("Pad", [source, "widths"], ["padded"], name="pad"), node(model, "conv")])
+    set_input(model, "conv", 0, "padded")
+    set_attribute(model, "conv", "pads", [0, 0, 0, 0])
+
+
+def same_upper(model: Model) -> None:
+    """SAME as ONNX calls it."""
+    for name in ("conv", "pool"):
+        set_attribute(model, name, "pads", None)
+        set_attribute(model, name, "auto_pad", "SAME_UPPER")
+
+
+def ceil_mode(model: Model) -> None:
+    """SAME by a pool whose size is rounded up: the last window reaches beyond the image."""
+    set_attribute(model, "pool", "pads", None)
+    set_attribute(model, "pool", "ceil_mode", 1)
+
+
+def handwritten_lrn(model: Model) -> None:
+    """LRN as a square, a sum over neighbours by an average of windows, a power and a quotient."""
+    add_tensors(model, {
+        "channels": np.array([0, 1, -1, 8], np.int64), "image": np.array([0, 5, 2, 4], np.int64), "three halves": np.array(1.5, np.float32),
+        "one": np.array(1, np.float32), "beta": np.array(0.75, np.float32),
+    })  # fmt: skip
+    replace_nodes(model, "norm", [
+        make("Mul", ["pool", "pool"], ["square"]),
+        make("Reshape", ["square", "channels"], ["rows"]),
+        make("AveragePool", ["rows"], ["mean"], kernel_shape=[3, 1], pads=[1, 0, 1, 0], count_include_pad=1),
+        make("Reshape", ["mean", "image"], ["back"]),
+        make("Mul", ["back", "three halves"], ["scaled"]),  # alpha 0.5, times 3 for the mean
+        make("Add", ["scaled", "one"], ["shifted"]),
+        make("Pow", ["shifted", "beta"], ["power"]),
+        make("Div", ["pool", "power"], ["norm"], name="by hand"),
+    ])  # fmt: skip
+
+
+def without_dropout(model: Model) -> None:
+    """Dropout is left out, as most exporters do."""
+    replace_nodes(model, "drop", [])
+    set_input(model, "flatten/nhwc/transpose", 0, "norm")
+
+
+def clip_for_relu(model: Model) -> None:
+    """ReLU as a Clip without an upper end."""
+    add_tensors(model, {"zero": np.array(0, np.float32)})
+    replace_nodes(model, "fc2/relu", [make("Clip", ["fc2/product", "zero"], ["fc2"], name="clip")])
+
+
+def intermediate_outputs(model: Model) -> None:
+    """The model gives intermediate tensors as well as its result."""
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in ("pool", "fc1"))
+
+
+def open_sizes(model: Model) -> None:
+    """The file leaves every size of its input open."""
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+
+
+def flat_input(model: Model) -> None:
+    """The images come flat, as tf1_graph's do, and are reshaped."""
+    add_tensors(model, {"image": np.array([-1, 2, 8, 7], np.int64), "last": np.array([-1, 8, 7, 2], np.int64)})
+    place = model.graph.node[0].name
+    nodes = [
+        make("Reshape", ["images", "last"], ["images/rows"], name="rows"),
+        make("Transpose", ["images/rows"], ["images/planes"], name="planes", perm=[0, 3, 1, 2]),
+        model.graph.node[0],
+    ]
+    replace_nodes(model, place, nodes)
+    set_input(model, place, 0, "images/planes")
+    model.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["N", 112]))
+
+
+def fixed_batch(model: Model) -> None:
+    """The model takes two images at a time, and says so where it reshapes."""
+    add_tensors(model, {"two": np.array([2, 40], np.int64)})
+    replace_nodes(model, "flatten", [make("Reshape", ["flatten/nhwc", "two"], ["flatten"], name="flatten")])
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+
+
+OTHER_WAYS: list[Callable[[Model], None]] = [
+    kernel_of_channels_first_features, squeezed_by_a_full_window, product_and_sum, turned_kernel, computed_from_an_initialiser,
+    padded_before, same_upper, ceil_mode, handwritten_lrn, without_dropout, clip_for_relu, intermediate_outputs, open_sizes,
+    flat_input, fixed_batch,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rewrite", OTHER_WAYS, ids=lambda rewrite: rewrite.__name__)
+def test_the_same_network_in_another_way_conforms(rewrite: Callable[[Model], None]) -> None:
+    """Every layer's probes pass, and the weights are read back bit for bit, whichever way the network is written."""
+    model, params = tiny()
+    rewrite(model)
+    onnx.checker.check_model(model)
+    report = judged(model, params)
+    assert report.conforms, failures(report)
+    made = {check.id for check in report.of("passed")}
+    assert {"conv.exact[conv]", "pool.exact[pool]", "lrn.probe[norm]", "dense.exact[fc1]", "dense.impulses[out]"} <= made
+    assert {f"dense.weights[{name}]" for name in ("fc1", "fc2", "out")} | {"conv.weights[conv]"} <= made
+
+
+def test_attributes_are_read_in_the_documents_words() -> None:
+    """Every step says its name, its operator, its shape and its weights, in the vocabulary where that has a word."""
+    steps = {step.name: step for step in OnnxPort(tiny()[0], architecture=TINY).steps()}
+    assert [(step.kind, step.output_shape, step.params) for step in steps.values()] == [
+        ("Conv", (5, 4, 7), 95), ("Relu", (5, 4, 7), 0), ("MaxPool", (5, 2, 4), 0), ("LRN", (5, 2, 4), 0), ("Dropout", (5, 2, 4), 0),
+        ("Transpose", (2, 4, 5), 0), ("Flatten", (40,), 0), ("Gemm", (8,), 328), ("Relu", (8,), 0), ("Gemm", (8,), 72),
+        ("Relu", (8,), 0), ("Gemm", (4,), 36), ("Softmax", (4,), 0),
+    ]  # fmt: skip
+    assert steps["pool"].means == MaxPool(name="port", pool_size=(2, 2), strides=(2, 2), padding="SAME")
+    assert steps["drop"].means == Dropout(name="port", rate=0.2)
+    assert steps["fc2"].means == Dense(name="port", units=8)
+    assert steps["conv/relu"].means == ReLU(name="port")
+    assert steps["flatten"].means == "reshape"
+
+
+def test_an_even_window_has_no_word() -> None:
+    """An LRN over an even number of channels is none of the vocabulary's, and says its numbers."""
+    model, _ = tiny()
+    set_attribute(model, "norm", "size", 4)
+    step = next(step for step in OnnxPort(model).steps() if step.name == "norm")
+    assert (step.means, step.kind) == (None, "LRN (size 4, alpha 1.5, beta 0.75, bias 1.0)")
+
+
+def test_a_quantised_kernel_is_read_as_what_it_stands_for() -> None:
+    """An int8 kernel with its scale is read, judged, and set, as the numbers that the layer multiplies by."""
+    model, params = tiny()
+    numbers = np.clip(np.round(params["fc2"]["kernel"] * 50), -127, 127).astype(np.int8)
+    add_tensors(model, {"q": numbers, "scale": np.array(0.02, np.float32), "zero": np.array(0, np.int8)})
+    replace_nodes(model, "fc2", [make("DequantizeLinear", ["q", "scale", "zero"], ["fc2/real"], name="dq"), node(model, "fc2")])
+    set_input(model, "fc2", 1, "fc2/real")
+    port = OnnxPort(model, architecture=TINY)
+    assert np.array_equal(port.weights()["fc2"]["kernel"], numbers * np.float32(0.02))
+    report = judged(model)
+    assert report.conforms, failures(report)
+    assert {"dense.weights[fc2]"} == set(failures(judged(model, params)))  # it has not the weights that it should have
+
+
+def test_shared_weights_are_set_one_layer_at_a_time() -> None:
+    """Two layers that share their tensors are read alike, and probed each with weights of its own."""
+    model, params = tiny()
+    for i, part in enumerate(("kernel", "bias"), start=1):
+        set_input(model, "fc2", i, f"fc2/{part}")
+        tensor(model, f"fc1/{part}")
+    shared = {"fc1": params["fc1"], "fc2": params["fc2"]}
+    replace_nodes(model, "out", [node(model, "out")])
+    add_tensors(model, {})
+    model, _ = tiny()
+    third = make("Gemm", ["fc2", "fc2/kernel", "fc2/bias"], ["again"], name="again")
+    relu = make("Relu", ["again"], ["more"], name="again/relu")
+    replace_nodes(model, "out", [third, relu, node(model, "out")])
+    set_input(model, "out", 0, "more")
+    port = OnnxPort(model)
+    names = [step.name for step in port.steps()]
+    x = np.ones((2, 8), np.float32)
+    other = {"kernel": np.eye(8, dtype=np.float32), "bias": np.zeros(8, np.float32)}
+    assert np.array_equal(port.weights()["again"]["kernel"], shared["fc2"]["kernel"])
+    first, last = names.index("fc2"), names.index("again")
+    received = port.run(first, last, x, {"again": other})
+    expected = apply(ReLU(name="r"), {}, apply(Dense(name="d", units=8), shared["fc2"], x))
+    assert np.allclose(received, expected, rtol=0, atol=1e-5)
+
+
+def test_weights_of_a_call_are_the_calls_alone() -> None:
+    """After weights were set, the port has its own again, bit for bit, and the model is untouched."""
+    model, params = tiny()
+    before = model.SerializeToString(deterministic=True)
+    port = OnnxPort(model)
+    first = [step.name for step in port.steps()].index("fc2")
+    x = np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)
+    own = port.run(first, first, x, {})
+    zero = {part: np.zeros_like(value) for part, value in params["fc2"].items()}
+    assert not port.run(first, first, x, {"fc2": zero}).any()
+    assert np.array_equal(port.run(first, first, x, {}), own)
+    assert model.SerializeToString(deterministic=True) == before
+
+
+def test_a_computed_kernel_cannot_be_read() -> None:
+    """A kernel that is a product in the model is not read, is said not to be, and is probed all the same."""
+    model, params = tiny()
+    add_tensors(model, {"two": np.array(2, np.float32)})
+    replace_nodes(model, "fc2", [make("Mul", ["fc2/kernel", "two"], ["fc2/twice"], name="twice"), node(model, "fc2")])
+    set_input(model, "fc2", 1, "fc2/twice")
+    with pytest.raises(NotCheckable, match="kernel of fc2 is computed"):
+        OnnxPort(model, architecture=TINY).weights()
+    statuses = {check.id: check.status for check in judged(model).checks}
+    assert (statuses["network.weights"], statuses["dense.exact[fc2]"]) == ("not checkable", "passed")
+    params["fc2"]["kernel"] *= 2
+    assert not any(check.kind == "isolated" and check.status == "failed" for check in judged(model, params).checks)
+
+
+def test_training_is_not_to_be_had() -> None:
+    """Dropout's checks in training are not checkable, and the reason is told."""
+    port = OnnxPort(tiny()[0])
+    drop = [step.name for step in port.steps()].index("drop")
+    with pytest.raises(NotCheckable, match="an inference graph has no training mode"):
+        port.run(drop, drop, np.ones((1, 5, 2, 4), np.float32), {}, training=True)
+
+
+def test_any_number_of_images_goes_through_a_fixed_batch() -> None:
+    """A model for two images gives three images what a free one gives them."""
+    model, _ = tiny()
+    x = np.ascontiguousarray(TINY_IMAGES.transpose(0, 3, 1, 2))
+    free = OnnxPort(model).outputs(x)
+    fixed_batch(model)
+    fixed = OnnxPort(model).outputs(x)
+    assert [y.shape for y in fixed] == [y.shape for y in free]
+    assert all(np.allclose(a, b, rtol=0, atol=1e-6) for a, b in zip(free, fixed, strict=True))
+
+
+@pytest.mark.parametrize("runtime", ["reference", onnx_runtime(optimization="disabled")], ids=["reference", "unoptimised"])
+def test_other_runtimes_are_judged(runtime: Any) -> None:
+    """ONNX's own evaluator, and ONNX Runtime that rewrites nothing, conform, and the report names them."""
+    model, params = tiny()
+    report = judged(model, params, runtime=runtime)
+    assert report.conforms, failures(report)
+    assert report.environment["runtime"].startswith("onnx.reference" if runtime == "reference" else "ONNX Runtime")
+
+
+def test_a_runtime_that_is_wrong_is_rejected() -> None:
+    """A runtime of one's own is a function; one whose maximum is off by a rounding does not conform, at that layer alone."""
+
+    def wrong(part: Any) -> Any:
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator, kinds = ReferenceEvaluator(part), [n.op_type for n in part.graph.node]
+
+        def run(feed: Any) -> Any:
+            outputs = evaluator.run(None, feed)
+            return [y * np.float32(1 + 2**-20) if kinds == ["MaxPool"] else y for y in outputs]
+
+        return run
+
+    report = judged(tiny()[0], runtime=wrong)
+    assert set(failures(report)) == {"pool.exact[pool]"}
+    assert "wrong" in report.environment["runtime"]
+
+
+def test_unknown_runtimes_are_refused() -> None:
+    """A runtime that there is not, and a way to optimise that there is not, are refused in a line."""
+    with pytest.raises(InvalidInput, match="no such ONNX runtime"):
+        OnnxPort(tiny()[0], runtime="tflite")
+    with pytest.raises(InvalidInput, match="no such graph optimisation"):
+        onnx_runtime(optimization="most")  # type: ignore[arg-type]  # on purpose
+
+
+def test_the_environment_says_what_ran() -> None:
+    """Versions of ONNX, runtime and model are in the report, and a producer's control characters are not."""
+    model, _ = tiny()
+    model.producer_name = "evil\x1b[31m"
+    environment = OnnxPort(model).environment()
+    assert environment["onnx"] == onnx.__version__
+    assert environment["model"] == r"opset 17, IR version 8, by evil\x1b[31m 0.1.0"
+    assert "CPUExecutionProvider, graph optimisation all" in environment["runtime"]
+
+
+def test_no_other_framework_is_imported() -> None:
+    """Judging an ONNX model loads neither TensorFlow, Keras, PyTorch nor JAX."""
+    code = """
+import sys, reference
+from alexnet_ref.candidates.onnx import OnnxPort
+from alexnet_ref.export.onnx import export_onnx
+from alexnet_ref.verify import verify
+tf1 = reference.ARCHITECTURES["tf1_graph"]
+small = reference.Architecture(name="tf1_graph", input_shape=(28, 28, 1), layers=tf1.layers[1:4])
+report = verify(export_onnx(small, {}), small, batch_size=1)
+assert report.conforms, report.sentence
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "torch", "jax"}))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    assert result.stdout.strip() == ""
+    assert result.stderr == ""
