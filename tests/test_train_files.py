@@ -65,13 +65,17 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_two_reports_do_not_share_a_neighbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second process that writes the same report while the first is at it spoils neither."""
-    path = tmp_path / "report.json"
-    first = os.getpid()
-    with files.replacing(path, mark=str(first)) as temporary:
-        temporary.write_text("first")
+    path, first, sync = tmp_path / "report.json", os.getpid(), files.sync
+
+    def meanwhile(written: Path) -> None:
+        monkeypatch.setattr(files, "sync", sync)
         monkeypatch.setattr(os, "getpid", lambda: first + 1)
         files.write_atomically(path, "second")
         assert path.read_text() == "second"
+        sync(written)
+
+    monkeypatch.setattr(files, "sync", meanwhile)
+    files.write_atomically(path, "first")
     assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"report.json": "first"}
 
 

@@ -76,9 +76,9 @@ def _judge(config: pytest.Config) -> Report:
     if is_attribute(spec):  # the user's own code
         report = verify(load(spec, architecture), architecture, seed=seed, params=weights)
     else:  # a file from anybody
-        from alexnet_ref.sandbox import judge_file
+        from alexnet_ref.candidates.sandbox import Options, judge_file
 
-        report = judge_file(Path(spec), architecture, seed=seed, params=weights)
+        report = judge_file(str(spec), architecture, options=Options(seed=seed, params=params and str(params)))
     return replace(report, expectations=entries)
 
 
