@@ -46,7 +46,9 @@ def verify(
     architecture = as_architecture(architecture)
     if params is not None:
         as_params(architecture, params, np.float32)  # refused before anything is computed
-    candidate = as_candidate(candidate, architecture, names)
+    candidate = as_candidate(candidate, architecture, names, params)
+    if params is None:  # a function that takes weights is judged by those that it is called with
+        params = getattr(getattr(candidate, "port", None), "given", None)
     if batch_size < 1:
         raise InvalidInput("batch size is out of range", expected="at least 1", received=str(batch_size))
     if images is None:

@@ -54,5 +54,6 @@ def test_every_check_function_is_counted() -> None:
         "check_impulses",
         "check_dropout",
         "check_agreement",
+        "check_output",
         "check_unseen",
     ]

@@ -6,6 +6,7 @@ own `Function` runs by, unchanged since Keras 3.0. Imports TensorFlow: import th
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,10 +68,8 @@ def graph_of(model: Any, architecture: Architecture | None, where: str) -> tuple
     shape = _input_shape(model, architecture, where)
     x = keras.Input(shape)
     takes = inspect.signature(model.call).parameters
-    try:
+    with contextlib.suppress(Exception):  # its own code, fed symbolic tensors, may raise anything; then it is one step
         return _function(keras.Model(x, model.call(x, **({"training": None} if "training" in takes else {})))), True
-    except Exception:  # noqa: BLE001 - its own code, fed symbolic tensors, may raise anything; then it is one step
-        pass
     try:
         return _function(keras.Model(x, model(x))), True
     except Exception as error:

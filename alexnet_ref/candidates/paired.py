@@ -14,7 +14,7 @@ from alexnet_ref.candidates import layout
 from alexnet_ref.candidates.candidate import Fact
 from alexnet_ref.candidates.pairing import Block, pair
 from alexnet_ref.candidates.step import Array, NotCheckable, Port, Step, Weights
-from reference import Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, Layer, ReLU, Softmax, layer_shapes
+from reference import Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, Layer, MaxPool, ReLU, Softmax, layer_shapes
 from reference.padding import pad_widths
 from reference.shapes import layer_inputs
 
@@ -196,7 +196,8 @@ def _described(run: Sequence[Step], shape: tuple[int, ...]) -> Layer | None:
     if not layers:
         return Flatten(name=run[-1].name) if any(step.means == "reshape" for step in run) else None
     layer, *behind = layers
-    pads = [step.pads for step in run if step.means == "pad"]
+    # Zeros for a convolution, the lowest numbers for a maximum.
+    pads = [step.pads if step.pool_pads == isinstance(layer, MaxPool) else None for step in run if step.means == "pad"]
     if pads:
         layer_ = _padded(layer, pads, shape)
         if layer_ is None:
@@ -211,8 +212,11 @@ def _described(run: Sequence[Step], shape: tuple[int, ...]) -> Layer | None:
 
 
 def _padded(layer: Layer, pads: Sequence[Any], shape: tuple[int, ...]) -> Layer | None:
-    """Return a VALID convolution behind explicit padding as SAME, if that is what it comes to."""
-    if not isinstance(layer, Conv) or layer.padding != "VALID" or len(pads) != 1 or len(shape) != 3:
+    """Return a window behind explicit padding as SAME, if that is what it comes to."""
+    if not isinstance(layer, (Conv, MaxPool)) or len(pads) != 1 or pads[0] is None or len(shape) != 3:
         return None
-    same = tuple(pad_widths(n, k, s, "SAME") for n, k, s in zip(shape[:2], layer.kernel_size, layer.strides, strict=True))
-    return replace(layer, padding="SAME") if pads[0] == same else None
+    window = layer.kernel_size if isinstance(layer, Conv) else layer.pool_size
+    axes = list(zip(shape[:2], window, layer.strides, pads[0], strict=True))
+    if any(pad_widths(n + sum(pad), k, s, layer.padding) != (0, 0) for n, k, s, pad in axes):
+        return None  # it pads once more itself
+    return replace(layer, padding="SAME") if all(pad_widths(n, k, s, "SAME") == pad for n, k, s, pad in axes) else None

@@ -164,8 +164,10 @@ class _Prices:
         price = self._names(layer, run) + self._shape(layer, run[-1])
         cores = [step for step in run if not isinstance(step.means, (str, type(None)))]
         unknown = [step for step in run if step.means is None]
-        if not cores and not unknown:  # helpers alone are no layer, unless a layer is nothing but moving data
-            return price + (0.1 if isinstance(layer, Flatten) and any(step.means == "reshape" for step in run) else math.inf)
+        if not cores and not unknown:  # helpers alone are no layer, unless a layer is nothing but moving data, or nothing at all
+            nothing = isinstance(layer, Dropout) and all(step.means == "identity" for step in run)
+            moved = isinstance(layer, Flatten) and any(step.means == "reshape" for step in run)
+            return price + (0.1 if moved else 0.02 if nothing else math.inf)
         price += self._cores(layer, cores, bool(unknown)) + self._unknown(first, stop, unknown)
         if all(step.params is not None for step in run) and sum(step.params or 0 for step in run) != self.params[layer.name]:
             price += ODD if cores else 2 * ODD

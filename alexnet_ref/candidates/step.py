@@ -46,10 +46,13 @@ class Port(Protocol):
     """One framework's view of a port. Arrays have the port's own axes, batch first; weights are in the oracle's layout."""
 
     name: str
-    input_shape: tuple[int | None, ...] | None  # without the batch axis; None: it does not say
     channels_first: bool  # which way its images have their axes, where shapes alone leave it open
     framework: Framework  # in whose words a mistake is put right
     trains: bool  # whether it is a network to train: then its dropout layers belong to it
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of an image, without the batch axis; None: it does not say."""
 
     def environment(self) -> dict[str, Any]:
         """Return its framework's versions, device and settings, for the report."""

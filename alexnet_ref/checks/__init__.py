@@ -9,6 +9,7 @@ from alexnet_ref.checks.dropout import check_dropout
 from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.checks.impulses import check_impulses
 from alexnet_ref.checks.lrn import check_lrn
+from alexnet_ref.checks.output import check_output
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.products import check_products
 from alexnet_ref.checks.unseen import check_unseen
@@ -26,6 +27,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     check_impulses,
     check_dropout,
     check_agreement,
+    check_output,
     check_unseen,
 )
 

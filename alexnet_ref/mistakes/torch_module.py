@@ -20,7 +20,7 @@ from reference.shapes import Shape
 Step = Callable[[Any], Any]
 
 
-class Port(nn.Module):
+class Port(nn.Module):  # type: ignore[misc]  # PyTorch is read as untyped
     """The wrong network, weights loaded. A layer that PyTorch has is PyTorch's module, under the document's name."""
 
     def __init__(self, mistake: Mistake, fed: Mapping[str, Shape], params: Mapping[str, Mapping[str, Any]]) -> None:
@@ -57,7 +57,7 @@ class Port(nn.Module):
         """Return the part as a function, its weights and PyTorch's own module registered under the layer's name."""
         holder = self._holder(name, params)
         if isinstance(part, get_args(Layer)):
-            module = self._module(part, shape, holder)
+            module: Step | None = self._module(part, shape, holder)
             if module is not None:
                 if not hasattr(self, name):
                     self.add_module(name, module)
@@ -88,9 +88,9 @@ class Port(nn.Module):
                 shape is not None and (width := _symmetric(shape, layer.kernel_size, layer)) is not None
             ):
                 holder.stride, holder.padding = layer.strides, width
-                return holder  # type: ignore[no-any-return]  # of nn.Conv2d
+                return holder
             case Dense(activation=None):
-                return holder  # type: ignore[no-any-return]  # of nn.Linear
+                return holder
             case LRN():
                 return nn.LocalResponseNorm(layer.window, alpha=layer.alpha * layer.window, beta=layer.beta, k=layer.bias)
             case ReLU():
