@@ -1,0 +1,110 @@
+"""The mistakes of the catalogue, each built in a framework and judged as anybody's port would be."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from alexnet_ref.checks import CHECKS
+from alexnet_ref.checks.impulses import check_impulses
+from alexnet_ref.mistakes import Mistake, mistakes, right
+from alexnet_ref.power.outcome import Outcome
+from alexnet_ref.power.ties import tie
+from alexnet_ref.report import Report
+from alexnet_ref.verify import digits, verify
+from reference import Architecture, InvalidInput, Params, init_params
+
+FRAMEWORKS = {"onnx": ("onnx", "onnxruntime"), "torch": ("torch",), "keras": ("tensorflow", "keras")}  # and what they need
+IMAGES = 2
+SEED = 2  # of the weights
+# The slowest of the checks finds nothing that the others do not: where they find nothing, all are made.
+QUICK = tuple(check for check in CHECKS if check is not check_impulses)
+
+
+def chosen(architecture: Architecture, *, family: str | None = None, sample: int | None = None, seed: int = 0) -> list[Mistake]:
+    """Return the catalogue, or `sample` of it: as many of each family as of the next, where it has so many.
+
+    InvalidInput: there is no such family.
+    """
+    catalogue = mistakes(architecture)
+    families = list(dict.fromkeys(mistake.family for mistake in catalogue))
+    if family is not None and family not in families:
+        where = f"architecture {architecture.name!r}"
+        raise InvalidInput("no mistake is of this family", where=where, expected=", ".join(families), received=family)
+    catalogue = tuple(mistake for mistake in catalogue if family in (None, mistake.family))
+    if sample is None or sample >= len(catalogue):
+        return list(catalogue)
+    rng = np.random.default_rng(seed)
+    shuffled = [catalogue[i] for i in rng.permutation(len(catalogue))]
+    rounds = {id(m): [o for o in shuffled if o.family == m.family].index(m) for m in shuffled}
+    taken = sorted(shuffled, key=lambda m: rounds[id(m)])[:sample]
+    return [mistake for mistake in catalogue if mistake in taken]
+
+
+def outcomes(framework: str, wrong: Sequence[Mistake]) -> Iterator[Outcome]:
+    """Yield what becomes of each mistake, in turn. InvalidInput where the framework is not installed."""
+    build = _builder(framework)
+    for mistake in wrong:
+        yield outcome(mistake, framework, build)
+
+
+def right_ports(framework: str, architecture: Architecture, seeds: Sequence[int]) -> Iterator[tuple[int, Report]]:
+    """Yield the report of a right port for each seed of its weights and of the probes, all checks made."""
+    build = _builder(framework)
+    for seed in seeds:
+        params = init_params(architecture, seed)
+        yield seed, _judged(build(right(architecture), params), architecture, params, seed, CHECKS)
+
+
+def _builder(framework: str) -> Any:
+    for package in FRAMEWORKS[framework]:
+        if importlib.util.find_spec(package) is None:
+            hint = f"pip install 'alexnet-ref[{framework}]' brings it"
+            raise InvalidInput(f"{package} is not installed", where=f"--framework {framework}", hint=hint)
+    return importlib.import_module(f"alexnet_ref.mistakes.{framework}").build
+
+
+def _judged(model: Any, architecture: Architecture, params: Params, seed: int, checks: Any) -> Report:
+    images = digits(architecture, None, IMAGES)
+    return verify(model, architecture, images=images, seed=seed, batch_size=IMAGES, params=params, checks=checks)
+
+
+def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
+    """Build one wrong port, judge it, and compare what it is called with what it is."""
+    start = time.perf_counter()
+    known = {"mistake": mistake.id, "family": mistake.family, "layer": mistake.layer, "framework": framework}
+    known["architecture"] = mistake.architecture.name
+
+    def ended(fate: Any, **details: Any) -> Outcome:
+        return Outcome(**known, fate=fate, seconds=time.perf_counter() - start, **details)  # type: ignore[arg-type]
+
+    if mistake.shows == "recipe":
+        return ended("not judged", why="no check of training steps")
+    params = init_params(mistake.architecture, SEED)
+    try:
+        model = build(mistake, params)
+    except InvalidInput as error:
+        return ended("refused", why=str(error))
+    try:
+        report = _judged(model, mistake.architecture, params, 0, QUICK)
+        if report.conforms:
+            report = _judged(model, mistake.architecture, params, 0, (check_impulses,))
+    except Exception as error:  # noqa: BLE001 - one failure of the judge shall not end the census; it is counted
+        return ended("error", why=f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}")
+    if not report.of("failed"):
+        return ended("equivalent", why=mistake.equivalent) if mistake.equivalent else ended("missed")
+    first, *others = report.diagnoses or (None,)
+    named = tuple(h.mistake for h in first.hypotheses if h.explains) if first else ()
+    return ended(
+        "rejected",
+        check=report.of("failed")[0].id,
+        wrong_layer=report.first_wrong_layer or "",
+        why=mistake.equivalent,
+        named=named,
+        others=tuple(d.best.mistake for d in others if d is not None and d.best),
+        tie=tie(mistake, named[0], params) if named and named[0] != mistake.id else "",
+    )
