@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
+from alexnet_ref import files as writing
 from alexnet_ref.train import checkpoint, files
 from alexnet_ref.train.checkpoint import PREFIX, SLOTS, Checkpoint, Checkpoints
 from reference import InvalidInput
@@ -235,7 +236,7 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
 def test_the_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contents, rename, folder: in this order, or a power cut could leave a name without its contents."""
     happened: list[str] = []
-    sync, replace = files.sync, Path.replace
+    sync, replace = writing.sync, Path.replace
 
     def synced(path: Path) -> None:
         happened.append(f"sync {path.name}")
@@ -245,7 +246,7 @@ def test_the_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeyp
         happened.append("rename")
         return replace(path, target)
 
-    monkeypatch.setattr(files, "sync", synced)
+    monkeypatch.setattr(writing, "sync", synced)
     monkeypatch.setattr(Path, "replace", renamed)
     store(tmp_path, 1)
     assert happened == [f"sync .partial.{SLOTS[1]}", "rename", f"sync {tmp_path.name}"]

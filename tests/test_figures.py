@@ -211,7 +211,7 @@ def test_tf1_graph_s_words_hold() -> None:
     assert facts["lrn"]["norm1"]["trained"]["correlation"] > 0.99
     assert facts["lrn"]["norm3"]["trained"]["correlation"] < 0
     for d in facts["dropout"].values():
-        assert d["mean_of_means"] == pytest.approx(d["before"], rel=0.01)
+        assert abs(d["mean_of_means"] - d["before"]) < 0.01 * d["before"]  # 480,000 coins: far more than chance allows
         assert d["unscaled"] < 0.9 * d["before"]
 
 

@@ -13,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import reference
+from alexnet_ref.arithmetic import FLOAT64
+from alexnet_ref.compare import assert_within
 from alexnet_ref.figures.activations import is_image, shown_channels
 from alexnet_ref.figures.dropout import mosaic
 from alexnet_ref.figures.filters import change_by_tap, met_by_grey, tiled
@@ -37,7 +39,8 @@ def test_divisors_are_the_oracle_s(layer: LRN) -> None:
     x: NDArray[np.float64] = signed((2, 3, 4, 13), seed=0, scale=3.0).astype(np.float64)
     ours = x / divisors(layer, x)
     # Fewer than 64 roundings of at most 2^-53 each, on an operation that enlarges no relative error.
-    np.testing.assert_allclose(ours, apply(layer, {}, x), rtol=2**-47, atol=0)
+    theirs = apply(layer, {}, x)
+    assert_within(ours, theirs, 64 * FLOAT64.u * np.abs(theirs))
     wrong = apply(replace(layer, alpha=layer.alpha / layer.window), {}, x)
     assert np.abs(ours / wrong - 1).max() > 2**-20
 
@@ -96,9 +99,9 @@ def test_facts_of_lrn() -> None:
     """Of an input that is a single channel: the divisor by hand, and what it leaves."""
     layer = LRN(name="n", depth_radius=1, bias=1.0, alpha=1.0, beta=0.5)
     facts = lrn_facts(layer, np.array([[[[3.0], [4.0], [0.0]]]]))
-    assert facts["most"] == pytest.approx(17**0.5)
-    assert facts["kept"] == pytest.approx(((9 / 10 + 16 / 17) / 25) ** 0.5)
-    assert facts["krizhevsky_most"] == pytest.approx((2 + 1e-4 * 16) ** 0.75)
+    received = np.array([facts[name] for name in ("most", "kept", "krizhevsky_most")])
+    expected = np.array([17**0.5, ((9 / 10 + 16 / 17) / 25) ** 0.5, (2 + 1e-4 * 16) ** 0.75])
+    assert_within(received, expected, 16 * FLOAT64.u * expected)  # fewer than sixteen operations on either side
 
 
 def test_facts_of_dropout() -> None:
@@ -157,7 +160,8 @@ def test_dense_layers_in_disguise() -> None:
         bias: NDArray[np.float64] = rng.standard_normal(kernel.shape[-1:])
         conv = reference.ops.conv2d(x, kernel, bias, strides=(4, 4), padding="SAME")[:, 0, 0]
         dense = reference.ops.dense(x[:, 0, 0], kernel[1, 1], bias)
-        np.testing.assert_allclose(conv, dense, rtol=0, atol=kernel.shape[2] * 2**-50)  # another order of the same sum
+        sums = reference.ops.dense(np.abs(x[:, 0, 0]), np.abs(kernel[1, 1]), np.abs(bias))
+        assert_within(conv, dense, 2 * (kernel.shape[2] + 1) * FLOAT64.u * sums)  # two orders of one sum, in the worst case
         assert np.abs(conv - reference.ops.dense(x[:, 0, 0], kernel[0, 0], bias)).max() > 0.1
 
 

@@ -91,7 +91,9 @@ def _undecided(architecture: Architecture) -> bool:
 def test_weights_are_exported_as_they_are() -> None:
     """Initialisers hold the weights bit for bit, OIHW or (in, out), and the port reads them back as they were."""
     model, params = tiny()
-    assert np.array_equal(onnx.numpy_helper.to_array(tensor(model, "conv/kernel")), params["conv"]["kernel"].transpose(3, 2, 0, 1))
+    assert np.array_equal(
+        onnx.numpy_helper.to_array(tensor(model, "conv/kernel")), params["conv"]["kernel"].transpose(3, 2, 0, 1)
+    )
     assert np.array_equal(onnx.numpy_helper.to_array(tensor(model, "fc1/kernel")), params["fc1"]["kernel"])
     weights = OnnxPort(model).weights()
     assert {(name, part): value.tobytes() for name, parts in weights.items() for part, value in parts.items()} == {

@@ -62,7 +62,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").touch()
     (tmp_path / "text.onnx").write_text("a model")
     os.mkfifo(tmp_path / "pipe.onnx")
-    words = {"none.onnx": "No such file", "": "is no file", "empty.onnx": "is empty", "text.onnx": "no valid ONNX model", "pipe.onnx": "no file"}
+    words = {
+        "none.onnx": "No such file",
+        "": "is no file",
+        "empty.onnx": "is empty",
+        "text.onnx": "no valid ONNX model",
+        "pipe.onnx": "no file",
+    }
     for name, word in words.items():
         with pytest.raises(InvalidInput, match=word):
             read(tmp_path / name)
@@ -141,7 +147,9 @@ def _bomb(kind: str, *inputs: str, **attributes: Any) -> Callable[[Any], None]:
 
 def _doubled(model: Any) -> None:
     doubled = [make("Concat", [f"d{i}"] * 2, [f"d{i + 1}"], axis=2) for i in range(40)]
-    replace_nodes(model, "drop", [make("Identity", ["norm"], ["d0"]), *doubled, make("ReduceMax", ["d40"], ["drop"], axes=[2, 3])])
+    replace_nodes(
+        model, "drop", [make("Identity", ["norm"], ["d0"]), *doubled, make("ReduceMax", ["d40"], ["drop"], axes=[2, 3])]
+    )
 
 
 def _rename(model: Any, name: bytes) -> bytes:

@@ -58,7 +58,9 @@ def kernel_of_channels_first_features(model: Model) -> None:
 def squeezed_by_a_full_window(model: Model) -> None:
     """The first dense layer as a convolution whose window is the image, the others as convolutions of 1×1."""
     kernel = value(model, "fc1/kernel").reshape(*KERNEL, 8).transpose(3, 2, 0, 1)
-    add_tensors(model, {"fc1/window": kernel, **{f"{n}/window": value(model, f"{n}/kernel").T[..., None, None] for n in ("fc2", "out")}})
+    add_tensors(
+        model, {"fc1/window": kernel, **{f"{n}/window": value(model, f"{n}/kernel").T[..., None, None] for n in ("fc2", "out")}}
+    )
     replace_nodes(model, "flatten/nhwc/transpose", [])
     replace_nodes(model, "flatten", [])
     for name, x in (("fc1", "drop"), ("fc2", "fc1"), ("out", "fc2")):

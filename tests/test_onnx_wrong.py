@@ -109,7 +109,10 @@ def _without_bias(model: Any) -> None:
 
 WRONG: dict[str, tuple[str, Callable[[Any], None]]] = {
     "SAME is symmetric": ("conv", _attribute("conv", "pads", [1, 1, 1, 1])),
-    "SAME_LOWER": ("conv", lambda m: (set_attribute(m, "conv", "pads", None), set_attribute(m, "conv", "auto_pad", "SAME_LOWER"))),
+    "SAME_LOWER": (
+        "conv",
+        lambda m: (set_attribute(m, "conv", "pads", None), set_attribute(m, "conv", "auto_pad", "SAME_LOWER")),
+    ),
     "no ReLU after conv": ("conv", _without("conv/relu", "conv/product", "pool")),
     "pool pads before": ("pool", _attribute("pool", "pads", [0, 1, 0, 0])),
     "pool rounds down": ("pool", _rounded_down),
@@ -157,9 +160,7 @@ def test_zeros_around_a_pool_are_rejected() -> None:
     assert not judged(model).conforms
 
 
-@pytest.mark.parametrize(
-    ("layer", "part"), [("conv", "kernel"), ("fc1", "kernel"), ("fc2", "kernel"), ("fc1", "bias")]
-)
+@pytest.mark.parametrize(("layer", "part"), [("conv", "kernel"), ("fc1", "kernel"), ("fc2", "kernel"), ("fc1", "bias")])
 def test_weights_that_were_moved_wrongly_are_rejected(layer: str, part: str) -> None:
     """One weight that is another's, where the right ones are known, fails the check of this layer's weights and no other."""
     model, params = tiny()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +56,7 @@ def test_time_and_memory_limits_hold(tmp_path: Path) -> None:
     """A process that takes longer than allowed is killed and one that needs more memory ends: one line each, no verdict."""
     path = write(tmp_path / "model.keras", members())
     assert "took too long to judge; expected at most 0.05 s" in refusal(path, limits=Limits(seconds=0.05))
-    line = refusal(path, limits=Limits(memory=1 << 22))
+    line = refusal(path, limits=Limits(memory=1 << 22)).replace(str(path), "")  # whose name speaks of memory as well
     assert "memory" in line
 
 
@@ -170,6 +172,46 @@ def test_python_code_is_refused_the_world(tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own script
     assert run.stdout == "[] ['lo']\n", run.stdout + run.stderr
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["folder", "own", "outside", "kept"]
+
+
+SPY = """
+import os, resource, socket
+found = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in ("DATA", "CPU", "FSIZE", "CORE")}
+for name, action in (("socket", socket.socket), ("file", lambda: open("/tmp/alexnet-ref-spy", "w")), ("fork", os.fork)):
+    try:
+        found[name] = str(action())
+    except PermissionError:
+        found[name] = "refused"
+found["network"] = os.readlink("/proc/self/ns/net")
+raise SystemExit(f"FOUND {found}")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, whose limits and networks it looks at")
+def test_the_judging_process_stands_under_its_limits(tmp_path: Path) -> None:
+    """Whatever is imported for the judging, here a spy in NumPy's place, finds limits set, the world refused, no network."""
+    (tmp_path / "numpy.py").write_text(SPY)
+    limits = {"memory": 1 << 29, "cpu_seconds": 77, "file_bytes": 4242}
+    script = Path(sandbox.__file__).with_name("sandboxed.py")
+    run = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-P", str(script)],
+        input=json.dumps({"limits": limits, "folder": str(tmp_path)}) + "\n",
+        env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    found = ast.literal_eval(run.stderr.partition("FOUND ")[2].strip())
+    network = found.pop("network")
+    assert found == {
+        "DATA": 1 << 29, "CPU": 77, "FSIZE": 4242, "CORE": 0, "socket": "refused", "file": "refused", "fork": "refused",
+    }  # fmt: skip
+    may = subprocess.run([sys.executable, "-c", MAY_LEAVE, str(script)], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - the same
+    assert (network != os.readlink("/proc/self/ns/net")) == (may.stdout == "True\n")  # noqa: PTH115 - no path, but a name in brackets
+
+
+MAY_LEAVE = "import runpy, sys; print(runpy.run_path(sys.argv[1], run_name='spy')['leave_network']())"
 
 
 def test_the_judging_process_imports_only_what_the_file_needs() -> None:

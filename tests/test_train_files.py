@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_ref import files
-from alexnet_ref.train.files import locked, replacing
+from alexnet_ref.train.files import replacing
 from alexnet_ref.train.history import write_text
 from reference import InvalidInput
 
@@ -77,12 +77,3 @@ def test_two_reports_do_not_share_a_neighbour(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(files, "sync", meanwhile)
     files.write_atomically(path, "first")
     assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"report.json": "first"}
-
-
-def test_one_run_at_a_time(tmp_path: Path) -> None:
-    """A folder in use is refused; afterwards it is free."""
-    pytest.importorskip("fcntl", reason="needs POSIX locks")
-    with locked(tmp_path), pytest.raises(InvalidInput, match="another run is training into this folder"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass

@@ -59,8 +59,8 @@ def _layer(layer: Any, config: dict[str, Any], name: str) -> Layer | None:
                 padding=config["padding"].upper(),
             )
         case keras.layers.Dropout():
-            # Spatial dropout is a Dropout that draws for whole channels, as noise_shape makes any other.
-            plain = type(layer) is keras.layers.Dropout and config["noise_shape"] is None
+            # Spatial dropout is a Dropout that says nothing of noise_shape; either draws for whole channels.
+            plain = config.get("noise_shape", "not said") is None
             return Dropout(name=name, rate=config["rate"]) if plain else None
         case keras.layers.Flatten():
             return Flatten(name=name)

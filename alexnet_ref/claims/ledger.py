@@ -74,7 +74,8 @@ def updated(ledger: Mapping[str, Entry], findings: Mapping[str, Finding], comman
     for claim in CLAIMS:
         entry = ledger.get(claim.id)
         finding = findings.get(claim.id)
-        known = entry is not None and entry.finding.verdict != UNDECIDED
+        # What takes a run or a quiet machine is not undecided anew, in other words, by having neither.
+        known = entry is not None and (entry.finding.verdict != UNDECIDED or claim.needs in MEASURED)
         if finding is not None and not (known and finding.verdict == UNDECIDED):
             measured = claim.needs in MEASURED and finding.verdict != UNDECIDED
             entry = Entry(finding=finding, how=machine if measured else "")

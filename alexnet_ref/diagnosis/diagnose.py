@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from alexnet_ref.diagnosis import dropout, order, output, weights
 from alexnet_ref.diagnosis.diagnosis import Array, Diagnosis, Evidence, Hypothesis
 from alexnet_ref.diagnosis.fits import fits
 from alexnet_ref.diagnosis.fix import right_line
-from alexnet_ref.diagnosis.hypotheses import catalogued, observed, probe, ranked
+from alexnet_ref.diagnosis.hypotheses import Observed, catalogued, observed, probe, ranked
 from alexnet_ref.diagnosis.smallest import smallest
 from alexnet_ref.mistakes.catalogue import mistakes
 from alexnet_ref.mistakes.mistake import Mistake, documented
@@ -27,6 +28,7 @@ from reference.shapes import layer_inputs
 LAYERS = 5  # that are diagnosed, the first wrong ones
 SHOWN = 5  # hypotheses of each
 IMAGES = 4  # of the whole network
+CLEARLY = 4  # times nearer than another: residuals of explanations differ by less, as in hypotheses.ranked
 
 
 def diagnose(candidate: Candidate, checks: Sequence[Check], material: Material) -> tuple[Diagnosis, ...]:
@@ -105,15 +107,38 @@ def _function(candidate: Candidate, layer: Layer, material: Material) -> Diagnos
     architecture = candidate.architecture
     shape = layer_inputs(architecture)[layer.name]
     x, params = probe(layer, shape, np.random.default_rng([material.seed, architecture.layers.index(layer), 4]))
-    received = candidate.layer(layer.name, x, params)
-    seen = observed(layer, x, params, received, material.arithmetic)
-    found = ranked([*catalogued(mistakes(architecture), seen), *fits(seen)])
+    seen, run = _asked(candidate, layer, x, params, material)
+    known = list(catalogued(mistakes(architecture), seen))
+    found = ranked([*known, *fits(seen, explained=any(hypothesis.explains for hypothesis in known))])
     documented = _document(seen.received, seen.expected, seen.slack)
     fix = right_line(layer, shape, framework(candidate))
-    evidence = Evidence(x=x, params=params, expected=seen.expected, received=received, allowed=seen.allowed)
+    evidence = Evidence(x=x, params=seen.params, expected=seen.expected, received=seen.received, allowed=seen.allowed)
     if not (found and found[0].explains) and documented.ratio > 1:
-        evidence = smallest(lambda x: candidate.layer(layer.name, x, params), layer, params, x, material.arithmetic)
+        evidence = smallest(run, layer, seen.params, x, material.arithmetic)
     return _diagnosis(layer.name, documented, found, fix, evidence)
+
+
+def _asked(
+    candidate: Candidate, layer: Layer, x: Array, params: Mapping[str, Array], material: Material
+) -> tuple[Observed, Callable[[Array], Array]]:
+    """Return what the layer gives with these weights, and how to ask it; with the port's own, where these show nothing wrong.
+
+    A port that changes its weights on the way may be set only behind the change: then its own alone show it.
+    """
+    seen: Observed | None = None
+    with contextlib.suppress(NotCheckable):  # no weights that may be set
+        seen = observed(layer, x, params, candidate.layer(layer.name, x, params), material.arithmetic)
+        if not params or not _document(seen.received, seen.expected, seen.slack).explains:
+            return seen, lambda x: candidate.layer(layer.name, x, params)
+    _, weights = own_weights(candidate, candidate.architecture, material)
+    if weights is not None:
+        own = {part: np.asarray(value, np.float32) for part, value in weights[layer.name].items()}
+        again = observed(layer, x, own, candidate.layer(layer.name, x), material.arithmetic)
+        if seen is None or not _document(again.received, again.expected, again.slack).explains:
+            return again, lambda x: candidate.layer(layer.name, x)
+    if seen is None:
+        raise NotCheckable("the layer's weights cannot be used")
+    return seen, lambda x: candidate.layer(layer.name, x, params)
 
 
 def _dropout(candidate: Candidate, layer: Dropout, material: Material) -> Diagnosis:
@@ -169,6 +194,8 @@ def _diagnosis(
     layer: str | None, documented: Hypothesis, found: Sequence[Hypothesis], fix: str, evidence: Evidence | None
 ) -> Diagnosis:
     better = [h for h in found if h.residual < documented.residual or h.explains]
+    if documented.explains:  # what shows is smaller than what is allowed here: only what is clearly nearer says anything
+        better = [h for h in better if h.residual <= documented.residual / CLEARLY]
     fitted = next((h.fitted for h in better if h.fitted and h.explains), {})  # the numbers, beside the words of the catalogue
     shown = [h for place, h in enumerate(better) if h.explains or place < SHOWN]
     better = [replace(h, fix=fix, fitted=h.fitted or fitted) if h.explains else h for h in shown]

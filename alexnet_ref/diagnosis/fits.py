@@ -15,10 +15,13 @@ ELEMENTS = 4096  # that are fitted: three numbers need no more
 STEPS = 60  # of Gauss and Newton: a dozen suffice where the hypothesis is right
 
 
-def fits(seen: Observed) -> Iterator[Hypothesis]:
-    """Yield the hypotheses with free numbers: LRN's alpha, beta, bias in every window; a scale; a scale and an offset."""
+def fits(seen: Observed, *, explained: bool) -> Iterator[Hypothesis]:
+    """Yield the hypotheses with free numbers: LRN's alpha, beta, bias; a scale; a scale and an offset.
+
+    LRN's are fitted in the document's window first, and in others where that does not explain it, nor has anything (`explained`).
+    """
     if isinstance(seen.layer, LRN):
-        yield from _lrn(seen.layer, seen)
+        yield from _lrn(seen.layer, seen, explained=explained)
     if seen.received.shape == seen.expected.shape:
         yield from _affine(seen)
 
@@ -37,7 +40,7 @@ def _affine(seen: Observed) -> Iterator[Hypothesis]:
         yield found
 
 
-def _lrn(layer: LRN, seen: Observed) -> Iterator[Hypothesis]:
+def _lrn(layer: LRN, seen: Observed, *, explained: bool) -> Iterator[Hypothesis]:
     """Yield the best fit of ln(x/y) = beta·ln(bias + alpha·s) for each window, s = Σx² over it.
 
     Only two of bias, alpha and beta can be told apart where alpha·s ≫ bias everywhere, and only the product alpha·beta where
@@ -57,6 +60,8 @@ def _lrn(layer: LRN, seen: Observed) -> Iterator[Hypothesis]:
     squares = np.concatenate([np.zeros((*x.shape[:-1], 1)), np.cumsum(x**2, axis=-1)], axis=-1)
     found: list[Hypothesis] = []
     for before, after in _windows(layer):
+        if found and (explained or any(hypothesis.explains for hypothesis in found)):
+            break
         s = _window_sums(squares, before, after)
         radius = {} if (before, after) == (layer.depth_radius,) * 2 else {"before": float(before), "after": float(after)}
         for free in (("alpha",), ("beta",), ("bias",), ("alpha", "beta"), ("alpha", "beta", "bias")):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 
 from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.candidates.pairing import pair
 from alexnet_ref.mistakes.mistake import Mistake
-from reference import Architecture, InvalidInput, Layer
+from reference import LRN, Architecture, Conv, Dense, InvalidInput, Layer, MaxPool, Resize
 
 
 def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator[Mistake]:
     """Yield the mistakes whose network the port's steps make up naturally, as they do not make up the document's."""
+    if any(step.means is None for step in candidate.steps):
+        return  # what it is would be a guess
+    kinds = _kinds(step.means for step in candidate.steps)
     for mistake in mistakes:
         network = _described(mistake)
-        if network is None:
+        if network is None or _kinds(network.layers) != kinds:  # told at once, without cutting
             continue
         try:
             found = pair(network, candidate.steps, own_names=False)
@@ -26,6 +29,11 @@ def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator
             found.architecture, [layer for block in found.blocks if block.last < block.first for layer in block.layers], candidate
         ):
             yield mistake
+
+
+def _kinds(steps: Iterable[object]) -> list[type[object]]:
+    """Return, in order, the kinds of what can be neither merged with another layer nor left out."""
+    return [type(step) for step in steps if isinstance(step, (Conv, LRN, MaxPool, Resize, Dense))]
 
 
 def _lacking(architecture: Architecture, layers: Sequence[str], candidate: PairedCandidate) -> bool:

@@ -24,7 +24,7 @@ def tie(mistake: Mistake, name: str, params: Params) -> str:
         return ""
     if _same_weights(mistake, other, params) and _chain(mistake) == _chain(other):
         return "the same parts in the same order"
-    if mistake.weights or other.weights or "training" in (mistake.shows, other.shows):
+    if "training" in (mistake.shows, other.shows):
         return ""
     try:
         return _same_numbers(mistake, other, params)
@@ -59,15 +59,18 @@ def _same_numbers(mistake: Mistake, other: Mistake, params: Params) -> str:
     if [name for name, _ in mistake.network] == list(own) == [name for name, _ in other.network]:
         inputs = layer_inputs(mistake.architecture)
         a, b = dict(mistake.network), dict(other.network)
+        ported = [as_ported(each, params) for each in (mistake, other)]
+        changed = bool(mistake.weights or other.weights)  # then the intended weights are the probe
         first = next(iter(own))
         a[first], b[first] = (*mistake.input, *a[first]), (*other.input, *b[first])
         for name in own:
-            if a[name] != b[name]:
-                x, weights = probe(mistake.architecture[name], inputs[name], rng)
-                if not np.array_equal(run(a[name], weights, x), run(b[name], weights, x)):
+            if a[name] != b[name] or (changed and name in params):
+                x, drawn = probe(mistake.architecture[name], inputs[name], rng)
+                weights = [each[name] for each in ported] if changed and name in params else [drawn, drawn]
+                if not np.array_equal(run(a[name], weights[0], x), run(b[name], weights[1], x)):
                     return ""
         return "bit-equal outputs of every layer"
-    if mistake.same_result or other.same_result:
+    if mistake.same_result or other.same_result or mistake.weights or other.weights:
         return ""
     x = rng.standard_normal((2, *mistake.architecture.input_shape)).astype(np.float32)
     results = [list(run_network(each, params, x).values())[-1] for each in (mistake, other)]

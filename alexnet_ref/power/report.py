@@ -1,0 +1,141 @@
+"""The kill matrix, as tables for the terminal and as a page of Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from alexnet_ref.power.outcome import Outcome, Tally, tally
+from alexnet_ref.tolerances.sharpness import Least
+
+COLUMNS = ("network", "framework", "family", "mutants", "rejected", "named first", "within three", "equivalent", "refused", "not judged")
+GOAL = 0.95  # of the mutants named as first choice
+Cells = tuple[str, ...]
+
+
+def matrix(found: Sequence[Outcome]) -> list[Cells]:
+    """Return the rows of the kill matrix: one for each network, framework and family, one for each network and framework."""
+    rows: list[Cells] = []
+    for network, framework in dict.fromkeys((each.architecture, each.framework) for each in found):
+        those = [each for each in found if (each.architecture, each.framework) == (network, framework)]
+        for family in dict.fromkeys(each.family for each in those):
+            rows.append((network, framework, family, *_counts(tally(each for each in those if each.family == family))))
+        rows.append((network, framework, "all", *_counts(tally(those))))
+    return rows
+
+
+def _counts(counts: Tally) -> Cells:
+    numbers = (counts.mutants, counts.rejected, counts.first, counts.within_three, counts.equivalent, counts.refused)
+    return (*map(str, numbers), str(counts.not_judged))
+
+
+def matrix_table(found: Sequence[Outcome]) -> Table:
+    """Return the kill matrix for the terminal."""
+    table = Table(title="kill matrix", title_justify="left")
+    for place, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if place < 3 else "right")
+    for row in matrix(found):
+        table.add_row(*row, end_section=row[2] == "all", style="bold" if row[2] == "all" else "")
+    return table
+
+
+def unnamed(found: Iterable[Outcome]) -> list[Cells]:
+    """Return the rejected mutants that are not named as first choice: what they are, what they are called, what rejects them."""
+    return [
+        (each.architecture, each.framework, each.mistake, _called(each), each.check)
+        for each in found
+        if each.fate == "rejected" and not each.first and not each.why
+    ]
+
+
+def _called(each: Outcome) -> str:
+    names = dict.fromkeys((*each.named[:3], *each.others[:2]))
+    return ", ".join(names) or "nothing"
+
+
+def missed(found: Iterable[Outcome]) -> list[Cells]:
+    """Return the mutants that are not rejected, or at which the judge failed."""
+    return [
+        (each.architecture, each.framework, each.mistake, each.fate, each.why) for each in found if each.fate in ("missed", "error")
+    ]
+
+
+def markdown(
+    found: Sequence[Outcome], right: Mapping[str, Sequence[str]], least: Sequence[Least], *, command: str, host: Mapping[str, Any]
+) -> str:
+    """Return the page. `right`: {network in framework: the verdicts on right ports}; `host`: on what it was measured."""
+    parts = [_INTRODUCTION, f"Made by `{command}` in {sum(each.seconds for each in found):.0f} seconds of judging, on "]
+    parts[-1] += ", ".join(f"{key} {value}" for key, value in host.items()) + "."
+    parts += ["## The kill matrix", _rows(COLUMNS, matrix(found))]
+    parts += ["## Right ports", _rows(("port", "verdicts"), [(k, ", ".join(v)) for k, v in right.items()])]
+    parts += ["## Not rejected", _rows(("network", "framework", "mistake", "fate", "why"), missed(found))]
+    head = ("network", "framework", "mistake", "called", "rejected by")
+    parts += ["## Rejected, but not named as first choice", _rows(head, unnamed(found))]
+    parts += ["## Named as one that cannot be told from it", _rows(("mistake", "named", "why"), _ties(found))]
+    parts += ["## Equivalent, with the reason", _rows(("mistake", "fate", "why"), _equivalent(found))]
+    parts += ["## Not built, or not judged", _rows(("framework", "why", "mistakes"), _left_out(found))]
+    if least:
+        parts += ["## The least fault that is found", _LEAST, _rows(("layer", "parameter", "least fault", "found by"), _faults(least))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(head: Cells, rows: Iterable[Cells]) -> str:
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join([f"| {' | '.join(head)} |", "|" + " --- |" * len(head), *lines]) if lines else "None."
+
+
+def _ties(found: Iterable[Outcome]) -> list[Cells]:
+    return list(dict.fromkeys((each.mistake, each.named[0], each.tie) for each in found if each.tie))
+
+
+def _equivalent(found: Iterable[Outcome]) -> list[Cells]:
+    rows = ((each.mistake, "rejected" if each.fate == "rejected" else "not rejected", each.why) for each in found if each.why)
+    return list(dict.fromkeys(row for row, each in zip(rows, [e for e in found if e.why], strict=True) if _is_equivalent(each)))
+
+
+def _is_equivalent(each: Outcome) -> bool:
+    return each.fate == "equivalent" or (each.fate == "rejected" and bool(each.why))
+
+
+def _left_out(found: Iterable[Outcome]) -> list[Cells]:
+    groups: dict[tuple[str, str], int] = {}
+    for each in found:
+        if each.fate in ("refused", "not judged"):
+            key = each.framework, each.why.removeprefix(f"{each.mistake}: ")
+            groups[key] = groups.get(key, 0) + 1
+    return [(framework, why, str(count)) for (framework, why), count in groups.items()]
+
+
+def _faults(least: Iterable[Least]) -> list[Cells]:
+    return [(row.layer, row.parameter, f"{row.size:.1e}", row.check) for row in least]
+
+
+def as_json(found: Sequence[Outcome], right: Mapping[str, Sequence[str]], *, command: str, host: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything, to be written as JSON."""
+    return {
+        "command": command,
+        "host": dict(host),
+        "right": {port: list(verdicts) for port, verdicts in right.items()},
+        "outcomes": [dataclasses.asdict(each) for each in found],
+    }
+
+
+_INTRODUCTION = """# Detection power
+
+Every named mistake of the catalogue (`alexnet_ref/mistakes`) is built as a real port and judged as anybody's port is: by
+`alexnet_ref.verify`, with the intended weights given. This page says what became of each. Goals: every mutant that is not proved
+equivalent is rejected, 95 % are named rightly as first choice, no right port is rejected.
+
+- *mutants*: ports that could be built and judged, and are not proved equivalent to the document's network.
+- *named first*: the best hypothesis of the first diagnosis is the mistake itself, or one that no input can tell from it: the same
+  parts in the same order, or bit-equal outputs on every probe (`alexnet_ref/power/ties.py`).
+- *within three*: among that diagnosis' first three, or the first choice of another layer's diagnosis.
+- *refused*: the framework cannot express it. *not judged*: it shows in a training step only, which no check makes.
+
+The slowest check (impulses) runs only where the others find nothing."""
+
+_LEAST = """By bisection between powers of two, relative to the parameter (`alexnet_ref/tolerances/sharpness.py`; docs/tolerances.md
+says how): the least fault at which the verdict turns, for the first layer of each kind and shape."""
