@@ -208,10 +208,10 @@ def test_a_run_is_read_with_its_start(tmp_path: Path) -> None:
 def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
     """A folder without weights, with another network's, or with half of metrics.json is InvalidInput."""
     folder = write_tf1(tmp_path / "run", **RUN)
-    with pytest.raises(InvalidInput, match=r"params\.npz: cannot be read"):
+    with pytest.raises(InvalidInput, match=r"params\.npz"):
         read_trained(folder)
     write_params(folder / "params.npz", {"conv1": {"kernel": np.zeros((3, 3, 1, 64), np.float32)}})
-    with pytest.raises(InvalidInput, match="differ from the architecture's"):
+    with pytest.raises(InvalidInput, match="of tf1_graph"):
         read_trained(folder)
     half = write_tf1(tmp_path / "half")
     write_params(half / "params.npz", reference.init_params("tf1_graph"))

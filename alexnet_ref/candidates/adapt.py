@@ -35,7 +35,7 @@ def as_port(
     if "keras" in frameworks:
         from alexnet_ref.candidates.keras import KerasPort
 
-        return KerasPort(candidate)
+        return KerasPort(candidate, architecture=architecture)
     if "onnx" in frameworks:
         from alexnet_ref.candidates.onnx import OnnxPort
 

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from alexnet_ref import devices
 from alexnet_ref.candidates.chain import Node, segments
 from alexnet_ref.candidates.keras_graph import Call, Graph, graph_of, read_graph, run_calls
+from alexnet_ref.candidates.keras_training import train, untrainable
 from alexnet_ref.candidates.keras_words import describe, is_channels_first, is_helper, pads_of
 from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
+from alexnet_ref.candidates.trained import Trained
 from reference import Architecture, InvalidInput
 
 Execution = Literal["eager", "function", "XLA"]
@@ -88,11 +90,15 @@ class KerasPort:
         """Return every step's inference output."""
         return [_numbers(output) for output in self._call(keras.ops.array(x))]
 
-    def _all(self, x: Any) -> list[Any]:
+    def _chain(self, x: Any) -> list[Any]:
         found, y = [], x
         for run, source, result in self._runs:
             y = run_calls(run, {source: y}, training=False)[result]
             found.append(y)
+        return found
+
+    def _all(self, x: Any) -> list[Any]:
+        found = self._chain(x)
         if self._traced:  # the model's own word on its result
             found[-1] = keras.tree.flatten(self.model(x, training=False))[0]
         return found
@@ -109,6 +115,16 @@ class KerasPort:
         finally:
             for (variable, _), value in zip(changes, own, strict=True):
                 variable.assign(value)
+
+    def untrainable(self) -> str:
+        """Return why it cannot be trained: it is not compiled, for one."""
+        return untrainable(self.model)
+
+    def training_step(self, x: Array, labels: Array, weights: Weights) -> Trained:
+        """Train on one batch as the model is compiled, its layers called one by one with training=False."""
+        block = (0, len(self._steps) - 1)
+        changes = [change for i in range(len(self._steps)) for change in self._changes(i, block, weights)]
+        return train(self.model, self._chain, self._parts, changes, x, labels, self._executed)
 
     def _compiled_run(self, first: int, last: int, training: bool) -> Any:
         def call(y: Any) -> Any:

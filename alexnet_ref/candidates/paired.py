@@ -14,7 +14,21 @@ from alexnet_ref.candidates import layout
 from alexnet_ref.candidates.candidate import Fact
 from alexnet_ref.candidates.pairing import Block, pair
 from alexnet_ref.candidates.step import Array, NotCheckable, Port, Step, Weights
-from reference import Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, Layer, MaxPool, ReLU, Softmax, layer_shapes
+from alexnet_ref.candidates.trained import TrainedNetwork, Trains
+from reference import (
+    Architecture,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    InvalidInput,
+    Layer,
+    MaxPool,
+    Params,
+    ReLU,
+    Softmax,
+    layer_shapes,
+)
 from reference.padding import pad_widths
 from reference.shapes import layer_inputs
 
@@ -80,17 +94,20 @@ class PairedCandidate:
     def params(self, architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:
         """Return the port's weights as the oracle's params; NotCheckable where it shows none."""
         del architecture  # self.architecture has the same parameters
-        weights = self.port.weights()
+        return self.as_params(self.port.weights())
+
+    def as_params(self, weights: Weights, *, whole: bool = True) -> dict[str, dict[str, NDArray[np.float32]]]:
+        """Return {step: parts} as {layer: parts}, rows in the document's order; whole: a bias that a step lacks is 0."""
         params: dict[str, dict[str, NDArray[np.float32]]] = {}
         for name, block in self._blocks.items():
             parts = {k: v for step in self.steps[block.first : block.last + 1] for k, v in weights.get(step.name, {}).items()}
             if not parts:
                 continue
             layer = self.architecture[name]
-            if isinstance(layer, (Conv, Dense)) and "kernel" in parts:
+            if whole and isinstance(layer, (Conv, Dense)) and "kernel" in parts:
                 parts.setdefault("bias", np.zeros(parts["kernel"].shape[-1], np.float32))
             image = self._flattened(name)
-            if image and parts["kernel"].shape[0] == math.prod(image):
+            if image and "kernel" in parts and parts["kernel"].shape[0] == math.prod(image):
                 parts["kernel"] = np.ascontiguousarray(
                     np.moveaxis(parts["kernel"].reshape(*layout.channels_first(image), -1), 0, -2)
                 ).reshape(parts["kernel"].shape)
@@ -99,7 +116,14 @@ class PairedCandidate:
 
     def outputs(self, x: Array) -> dict[str, Array]:
         """Return the inference output of every layer that can be seen, and of steps of no layer, for x (N, H, W, C)."""
-        found = self.port.outputs(layout.to_port(x, self.port.input_shape, preferred=self.port.channels_first))
+        return self.by_layer(self.port.outputs(self.fed(x)))
+
+    def fed(self, x: Array) -> Array:
+        """Return images (N, H, W, C) as the port takes them."""
+        return layout.to_port(x, self.port.input_shape, preferred=self.port.channels_first)
+
+    def by_layer(self, found: Sequence[Array]) -> dict[str, Array]:
+        """Return what every step gave, in the port's axes, by layer and in the document's; steps of no layer under their own."""
         outputs: dict[str, Array] = {}
         for block in self.pairing.blocks:
             if not block.layers:  # steps of no layer, under their own names
@@ -122,6 +146,34 @@ class PairedCandidate:
         x = layout.to_port(x, before, preferred=self.port.channels_first)
         weights = self._weights(block, image, params or {})
         return self._documented(name, self.port.run(block.first, block.last, x, weights, training=training))
+
+    def untrainable(self) -> str:
+        """Return why the port cannot be trained; "" where it can."""
+        if not isinstance(self.port, Trains):
+            return "the port shows no training"
+        unset = next((name for name, layer in self.hidden.items() if isinstance(self.architecture[name], (Conv, Dense))), None)
+        return self.port.untrainable() or (f"{unset}: {self.hidden[unset]}" if unset else "")
+
+    def training_step(self, x: Array, labels: Array, params: Params) -> TrainedNetwork:
+        """Train on one batch from these params (`Trains`); NotCheckable where it cannot be done."""
+        if (why := self.untrainable()) or not isinstance(self.port, Trains):
+            raise NotCheckable(why)
+        weights: dict[str, Mapping[str, Array]] = {}
+        for name, parts in params.items():
+            weights.update(self._weights(self._block(name), self._flattened(name), parts))
+        found = self.port.training_step(self.fed(x), labels, weights)
+        # Steps before everything that is trained have no gradient.
+        none = [y if dy is None else dy for y, dy in zip(found.outputs, found.output_gradients, strict=True)]
+        known = self.by_layer([np.full(y.shape, dy is not None) for y, dy in zip(none, found.output_gradients, strict=True)])
+        return TrainedNetwork(
+            outputs=self.by_layer(found.outputs),
+            output_gradients={name: dy for name, dy in self.by_layer(none).items() if known[name].all()},
+            gradients=self.as_params(found.gradients, whole=False),
+            logits=found.logits,
+            loss=found.loss,
+            weights=tuple(self.as_params(after, whole=False) for after in found.weights),
+            why=found.why,
+        )
 
     def _block(self, name: str) -> Block:
         block = self._blocks.get(name)

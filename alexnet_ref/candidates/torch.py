@@ -16,6 +16,8 @@ from alexnet_ref.candidates.layout import channels_first
 from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from alexnet_ref.candidates.torch_graph import attribute, mode
 from alexnet_ref.candidates.torch_trace import only_tensor, seeded
+from alexnet_ref.candidates.torch_training import train
+from alexnet_ref.candidates.trained import Trained
 from reference import Architecture, InvalidInput, layer_shapes
 
 
@@ -28,6 +30,7 @@ class TorchPort:
         """Find the input's form and the steps; InvalidInput where it takes the document's images in no form."""
         exported = isinstance(module, torch.export.ExportedProgram)
         self.trains = not exported
+        self._loss = architecture.recipe.loss
         self.name = name or ("PyTorch exported program" if exported else f"PyTorch {type(module).__name__}")
         tensors = module.state_dict.values() if exported else [*module.parameters(), *module.buffers()]
         like = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
@@ -104,6 +107,14 @@ class TorchPort:
         steps = self._body.steps[first : last + 1]
         replaced = {path: value for described in steps for path, value in self._set(described, weights)}
         return _array(self._body.run(first, last, self._tensor(x), replaced, training=training))
+
+    def untrainable(self) -> str:
+        """Return why it cannot be trained."""
+        return "" if self.trains else "an exported program is one of inference"
+
+    def training_step(self, x: Array, labels: Array, weights: Weights) -> Trained:
+        """Return the gradients of the document's loss, in eval mode; a module has no loss and no optimiser of its own."""
+        return train(self._body, self._loss, self._tensor(x), labels, weights)
 
     def _set(self, described: Any, weights: Weights) -> Iterator[tuple[str, Any]]:
         parts = weights.get(described.step.name, {})

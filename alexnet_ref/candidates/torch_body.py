@@ -55,7 +55,7 @@ class GraphBody:
         found = []
         with mode(self.root, training=False):
             for segment, _ in self.pairs:
-                x = _run(self.inference, segment, x, {})
+                x = run_segment(self.inference, segment, x, {})
                 found.append(x.clone())
         return found
 
@@ -66,11 +66,12 @@ class GraphBody:
             raise NotCheckable("its graph is that of inference")
         with mode(graph.root, training=training):
             for pair in self.pairs[first : last + 1]:
-                x = _run(graph, pair[training], x, weights)
+                x = run_segment(graph, pair[training], x, weights)
             return x
 
 
-def _run(graph: Graph, segment: Segment | None, x: Any, weights: Mapping[str, Any]) -> Any:
+def run_segment(graph: Graph, segment: Segment | None, x: Any, weights: Mapping[str, Any]) -> Any:
+    """Return a segment's result for x; x itself where the graph has no such step."""
     if segment is None:
         return x
     names = [graph.data[place] for place in segment.nodes]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alexnet_ref.candidates.params_file import read_params
 from alexnet_ref.claims.run import read_run
 from alexnet_ref.mnist import keras_sequential_images, load, tf1_graph_images
-from alexnet_ref.train.results import read_params
-from reference import ARCHITECTURES, InvalidInput, check_params, init_params
+from reference import ARCHITECTURES, InvalidInput, init_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,13 +57,7 @@ def read_trained(folder: Path) -> Trained:
     """Read the folder that `alexnet-ref train` filled; InvalidInput for whatever is none."""
     run = read_run(folder)
     architecture = ARCHITECTURES[run.architecture]
-    path = folder / "params.npz"
-    try:
-        params = read_params(path)
-    except (OSError, ValueError) as error:
-        hint = "Name a folder whose run has ended"
-        raise InvalidInput("cannot be read", where=str(path), received=str(error), hint=hint) from None
-    check_params(architecture, params)
+    params = read_params(folder / "params.npz", architecture)
     facts = {
         "steps": run.steps,
         "rows": [run.rows[0], run.rows[-1]],

@@ -94,16 +94,6 @@ def write_params(path: Path, params: Params) -> None:
         np.savez(file, **arrays)
 
 
-def read_params(path: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Return the params that `write_params` wrote; nothing is unpickled. Give them to `check_params` before use."""
-    params: dict[str, dict[str, NDArray[np.float32]]] = {}
-    with np.load(path, allow_pickle=False) as archive:
-        for name in archive.files:
-            layer, _, part = name.partition("/")
-            params.setdefault(layer, {})[part] = archive[name]
-    return params
-
-
 def write_model(path: Path, architecture: Architecture, params: Params) -> None:
     """Write a .keras file that loads in safe mode, atomically: the network alone, because the checkpoint holds Adam's slots."""
     from alexnet_ref.models import build_model
