@@ -11,6 +11,11 @@ import onnx
 import alexnet_ref
 import reference
 from alexnet_ref.candidates.onnx import OnnxPort
+from alexnet_ref.checks.agreement import check_agreement
+from alexnet_ref.checks.facts import check_facts
+from alexnet_ref.checks.impulses import check_impulses
+from alexnet_ref.checks.probes import check_probes
+from alexnet_ref.checks.weights import check_weights
 from alexnet_ref.export.onnx import export_onnx
 from reference import LRN, Architecture, Conv, Dense, Dropout, Flatten, MaxPool
 from reference.params import all_param_shapes
@@ -91,10 +96,14 @@ def tiny(layout: Any = "NCHW") -> tuple[Any, Any]:
     return export_onnx(TINY, params, layout=layout), params
 
 
-def judged(model: Any, params: Any = None, **options: Any) -> Any:
+# What tells whether numbers, weights and words are right; the statistics of errors take longer, and are for arithmetics.
+MOST = (check_facts, check_weights, check_probes, check_impulses, check_agreement)
+
+
+def judged(model: Any, params: Any = None, checks: Any = MOST, **options: Any) -> Any:
     """Return the report of a model of TINY."""
     port = OnnxPort(model, architecture=TINY, **options)
-    return alexnet_ref.verify(port, TINY, images=TINY_IMAGES, params=params, diagnosis=False)
+    return alexnet_ref.verify(port, TINY, images=TINY_IMAGES, params=params, checks=checks, diagnosis=False)
 
 
 def failures(report: Any) -> dict[str, str]:

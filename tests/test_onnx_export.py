@@ -33,8 +33,15 @@ LAYOUTS = pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 NO_TRAINING = "an inference graph has no training mode"
 
 
-@LAYOUTS
-@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("tf1_graph", "NHWC"),
+        pytest.param("tf1_graph", "NCHW", marks=pytest.mark.slow),
+        pytest.param("keras_sequential", "NHWC", marks=pytest.mark.slow),
+        pytest.param("keras_sequential", "NCHW", marks=pytest.mark.slow),
+    ],
+)
 def test_a_small_document_conforms(name: str, layout: Any) -> None:
     """Both networks, with few channels, pass every check but dropout's in training, which an inference graph has not."""
     model, params = small(name, layout)

@@ -31,6 +31,7 @@ from tests.onnx_models import (  # noqa: E402
     tensor,
     tiny,
 )
+from tests.onnx_mutations import mutate  # noqa: E402
 
 make = onnx.helper.make_node
 VALID = tiny()[0].SerializeToString()
@@ -38,7 +39,7 @@ X = np.ascontiguousarray(TINY_IMAGES.transpose(0, 3, 1, 2))
 
 
 def refusal(data: bytes) -> str | None:
-    """Return what the reader or the port says of the bytes in refusing them, None where they are a port; nothing else is raised."""
+    """Return the line in which the bytes are refused, None where they are a port; nothing but InvalidInput is raised."""
     try:
         OnnxPort(read(data), architecture=TINY)
     except InvalidInput as error:
@@ -133,14 +134,26 @@ def _bomb(kind: str, *inputs: str, **attributes: Any) -> Callable[[Any], None]:
     """Put a node between drop and the rest that makes a huge tensor of it; its first element alone goes on."""
 
     def change(model: Any) -> None:
-        add_tensors(model, {
-            "sizes": np.array([1, 1, 100_000, 1_000_000], np.int64), "widths": np.array([0, 0, 10**9, 0, 0, 0, 0, 0], np.int64),
-            "scales": np.array([1, 1, 1e5, 1e5], np.float32), "none": np.array([], np.float32), "axes": np.array([2, 3], np.int64),
-        })  # fmt: skip
-        replace_nodes(model, "drop", [
-            make("ReduceMax", ["norm"], ["seed"], axes=[2, 3]), make(kind, list(inputs), ["huge"], **attributes), make("ReduceMax", ["huge"], ["one"], axes=[2, 3]),
-            make("Add", ["norm", "one"], ["drop"], name="drop"),
-        ])  # fmt: skip
+        add_tensors(
+            model,
+            {
+                "sizes": np.array([1, 1, 100_000, 1_000_000], np.int64),
+                "widths": np.array([0, 0, 10**9, 0, 0, 0, 0, 0], np.int64),
+                "scales": np.array([1, 1, 1e5, 1e5], np.float32),
+                "none": np.array([], np.float32),
+                "axes": np.array([2, 3], np.int64),
+            },
+        )
+        replace_nodes(
+            model,
+            "drop",
+            [
+                make("ReduceMax", ["norm"], ["seed"], axes=[2, 3]),
+                make(kind, list(inputs), ["huge"], **attributes),
+                make("ReduceMax", ["huge"], ["one"], axes=[2, 3]),
+                make("Add", ["norm", "one"], ["drop"], name="drop"),
+            ],
+        )
 
     return change
 
@@ -162,7 +175,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "training graph": ("functions and training graphs", lambda m: m.training_info.add()),
     "unknown domain": ("operators from elsewhere", lambda m: setattr(node(m, "fc2"), "domain", "evil.example")),
     "loads a library's context": (
-        "operators from elsewhere", lambda m: m.graph.node.append(make("EPContext", ["out"], ["z"], domain="com.microsoft"))
+        "operators from elsewhere",
+        lambda m: m.graph.node.append(make("EPContext", ["out"], ["z"], domain="com.microsoft")),
     ),
     "operator set of the future": ("this operator set", lambda m: setattr(m.opset_import[0], "version", 10**6)),
     "operator set of the past": ("this operator set", lambda m: setattr(m.opset_import[0], "version", 6)),
@@ -173,14 +187,25 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "negative size": ("such a shape", lambda m: tensor(m, "fc1/bias").dims.__setitem__(0, -8)),
     "more numbers than bytes": ("do not fit its shape", lambda m: tensor(m, "fc1/bias").dims.__setitem__(0, 2**40)),
     "sizes whose product is small modulo 2**64": (
-        "do not fit its shape", lambda m: tensor(m, "fc1/bias").dims.extend([2**32, 2**32])
+        "do not fit its shape",
+        lambda m: tensor(m, "fc1/bias").dims.extend([2**32, 2**32]),
     ),
     "strings": ("tensor of this type", lambda m: setattr(tensor(m, "fc1/bias"), "data_type", onnx.TensorProto.STRING)),
     "sparse": ("sparse initialisers", lambda m: m.graph.sparse_initializer.add()),
     "two inputs": ("other than one input", lambda m: m.graph.input.append(onnx.helper.make_tensor_value_info("more", 1, [1]))),
+    "an image of no size": (
+        "no batch of images",
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[2], "dim_value", 0),
+    ),
     "whole numbers": ("no images of 0", lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 6)),
-    "a huge batch": ("too large to be judged", lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[0], "dim_value", 2**40)),
-    "a huge image": ("too large to be judged", lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[2], "dim_value", 2**40)),
+    "a huge batch": (
+        "too large to be judged",
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[0], "dim_value", 2**40),
+    ),
+    "a huge image": (
+        "too large to be judged",
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[2], "dim_value", 2**40),
+    ),
     "a huge convolution": ("too large to be judged", lambda m: set_attribute(m, "conv", "pads", [10**6] * 4)),
     "Expand": ("too large to be judged", _bomb("Expand", "seed", "sizes")),
     "Tile": ("too large to be judged", _bomb("Tile", "norm", "sizes")),
@@ -192,7 +217,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "no output": ("no valid ONNX model|no result", lambda m: m.graph.ClearField("output")),
     "an output from nowhere": ("no valid ONNX model|no result", lambda m: setattr(m.graph.output[0], "name", "elsewhere")),
     "constant": ("does not depend on the input", lambda m: set_input(m, "out/softmax", 0, "out/bias")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("words", "change"), HOSTILE.values(), ids=list(HOSTILE))
@@ -257,6 +282,14 @@ def test_flipped_bits_of_the_structure_are_a_port_or_a_line(flips: list[tuple[in
 def test_spliced_files_are_a_port_or_a_line(a: int, b: int, place: int) -> None:
     """A valid file with a part of itself put in anywhere is a port, or refused in a line."""
     refusal(VALID[:place] + VALID[min(a, b) : max(a, b)] + VALID[place:])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_changed_models_are_a_port_or_a_line(seed: int) -> None:
+    """A model with other operators, attributes, inputs, tensors and versions is a port, or refused in a line."""
+    model, _ = tiny()
+    mutate(model, seed)
+    refusal(model.SerializeToString())
 
 
 @given(st.binary(max_size=200))

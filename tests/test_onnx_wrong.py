@@ -49,6 +49,16 @@ def _without(name: str, source: str, user: str) -> Callable[[Any], None]:
     return change
 
 
+def _same_lower(model: Any) -> None:
+    set_attribute(model, "conv", "pads", None)
+    set_attribute(model, "conv", "auto_pad", "SAME_LOWER")
+
+
+def _no_softmax(model: Any) -> None:
+    replace_nodes(model, "out/softmax", [])
+    model.graph.output[0].name = "out/product"
+
+
 def _rounded_down(model: Any) -> None:
     set_attribute(model, "pool", "pads", None)
     set_tensor(model, "fc1/kernel", onnx.numpy_helper.to_array(tensor(model, "fc1/kernel"))[:30])  # 2·3·5 features are left
@@ -79,7 +89,7 @@ def _clipped(model: Any) -> None:
 
 
 def _training(model: Any) -> None:
-    add_tensors(model, {"training": np.array(True)})  # noqa: FBT003 - a tensor's number
+    add_tensors(model, {"training": np.array(True)})
     node(model, "drop").input.append("training")
 
 
@@ -96,11 +106,15 @@ def _half_precision(model: Any) -> None:
     kernel = onnx.numpy_helper.to_array(tensor(model, "fc2/kernel")).astype(np.float16)
     set_tensor(model, "fc2/kernel", kernel)
     set_tensor(model, "fc2/bias", onnx.numpy_helper.to_array(tensor(model, "fc2/bias")).astype(np.float16))
-    replace_nodes(model, "fc2", [
-        make("Cast", ["fc1"], ["fc1/half"], name="to half", to=onnx.TensorProto.FLOAT16),
-        make("Gemm", ["fc1/half", "fc2/kernel", "fc2/bias"], ["fc2/half"], name="fc2"),
-        make("Cast", ["fc2/half"], ["fc2/product"], name="to single", to=onnx.TensorProto.FLOAT),
-    ])  # fmt: skip
+    replace_nodes(
+        model,
+        "fc2",
+        [
+            make("Cast", ["fc1"], ["fc1/half"], name="to half", to=onnx.TensorProto.FLOAT16),
+            make("Gemm", ["fc1/half", "fc2/kernel", "fc2/bias"], ["fc2/half"], name="fc2"),
+            make("Cast", ["fc2/half"], ["fc2/product"], name="to single", to=onnx.TensorProto.FLOAT),
+        ],
+    )
 
 
 def _without_bias(model: Any) -> None:
@@ -109,10 +123,7 @@ def _without_bias(model: Any) -> None:
 
 WRONG: dict[str, tuple[str, Callable[[Any], None]]] = {
     "SAME is symmetric": ("conv", _attribute("conv", "pads", [1, 1, 1, 1])),
-    "SAME_LOWER": (
-        "conv",
-        lambda m: (set_attribute(m, "conv", "pads", None), set_attribute(m, "conv", "auto_pad", "SAME_LOWER")),
-    ),
+    "SAME_LOWER": ("conv", _same_lower),
     "no ReLU after conv": ("conv", _without("conv/relu", "conv/product", "pool")),
     "pool pads before": ("pool", _attribute("pool", "pads", [0, 1, 0, 0])),
     "pool rounds down": ("pool", _rounded_down),
@@ -131,7 +142,7 @@ WRONG: dict[str, tuple[str, Callable[[Any], None]]] = {
     "alpha 2": ("fc2", _attribute("fc2", "alpha", 2.0)),
     "no bias": ("fc2", _without_bias),
     "half precision": ("fc2", _half_precision),
-    "no softmax": ("out", lambda m: (replace_nodes(m, "out/softmax", []), setattr(m.graph.output[0], "name", "out/product"))),
+    "no softmax": ("out", _no_softmax),
     "softmax over the batch": ("out", _attribute("out/softmax", "axis", 0)),
 }
 

@@ -11,9 +11,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from alexnet_ref.candidates.onnx_call import Word
 from alexnet_ref.candidates.onnx_graph import FLOATS, SAMPLE, Graph, Inputs, Shape
 from alexnet_ref.candidates.onnx_runtimes import Run, Runtime, as_runtime
-from alexnet_ref.candidates.onnx_words import Word, word
+from alexnet_ref.candidates.onnx_words import word
 from alexnet_ref.candidates.step import Array, Framework, NotCheckable, Step, Weights
 from alexnet_ref.printable import printable
 from reference import Architecture, Conv, Dense, InvalidInput
@@ -39,8 +40,8 @@ class OnnxPort:
     """An onnx.ModelProto with one input of images and one result; what it is when exported: an inference graph.
 
     runtime: "onnxruntime", "reference", `onnx_runtimes.onnx_runtime(optimization=…)`, or a function that makes of an
-    onnx.ModelProto a function of {input name: array}, which returns the list of outputs. `architecture` tells sizes that the model
-    leaves open, and which of two words is meant where both describe a step.
+    onnx.ModelProto a function of {input name: array}, which returns the list of outputs. `architecture` tells sizes that the
+    model leaves open, and which of two words is meant where both describe a step.
     """
 
     framework: Framework = "onnx"

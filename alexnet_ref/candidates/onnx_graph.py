@@ -91,7 +91,7 @@ class Graph:
         if strangers := [name for name in found if name not in needed]:
             received = ", ".join(printable(name, 40) for name in (*strangers[:3], found[-1]))
             raise InvalidInput("the model has several results", where="ONNX model", expected="one output", received=received)
-        return found[-1]
+        return str(found[-1])
 
     def needed(self, names: Iterable[str], given: Collection[str]) -> list[int]:
         """Return the places of the nodes that compute these tensors from the given ones; NotCheckable if those do not suffice."""
@@ -171,7 +171,7 @@ class Graph:
         if not self.is_constant(name):
             return None
         if name in self.tensors:
-            return numpy_helper.to_array(self.tensors[name])
+            return np.asarray(numpy_helper.to_array(self.tensors[name]))
         if any(self.nodes[i].op_type not in _STILL for i in self.needed([name], ())):
             return None
         from onnx.reference import ReferenceEvaluator  # computes with NumPy: no judge asks the runtime that it judges
@@ -205,9 +205,9 @@ def _input(model: onnx.ModelProto, tensors: Mapping[str, Any]) -> tuple[str, int
         raise InvalidInput("takes no images of 0 … 1", where=where, expected="floats", received=(names or ["no tensor"])[0])
     if not kind.HasField("shape"):
         return inputs[0].name, kind.elem_type, None
-    dims = [dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim]
-    if not 2 <= len(dims) <= 5:
-        raise InvalidInput("takes no batch of images", where=where, expected="(N, …)", received=f"{len(dims)} axes")
+    dims = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None for dim in kind.shape.dim]
+    if not 2 <= len(dims) <= 5 or 0 in dims:
+        raise InvalidInput("takes no batch of images", where=where, expected="(N, …)", received=f"{len(dims)} axes, {dims[:6]}")
     return inputs[0].name, kind.elem_type, dims
 
 

@@ -60,7 +60,7 @@ def onnx_runtime(*, optimization: Optimization = "all") -> Runtime:
         options.log_severity_level = 4  # what goes wrong is raised, and told once
         options.graph_optimization_level = words[optimization]
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return lambda feed: session.run(None, dict(feed))  # type: ignore[no-any-return]
+        return lambda feed: session.run(None, dict(feed))
 
     version = onnxruntime.__version__
     return Runtime(
@@ -72,4 +72,4 @@ def _reference(model: onnx.ModelProto) -> Run:
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(model)
-    return lambda feed: evaluator.run(None, dict(feed))  # type: ignore[no-any-return]
+    return lambda feed: evaluator.run(None, dict(feed))

@@ -42,9 +42,9 @@ def _starts(attributes: Mapping[str, Any], before: Sequence[int], window: Sequen
 
 
 def same_or_valid(
-    reached: Pads, before: Sequence[int], after: Sequence[int], window: Sequence[int], strides: Sequence[int], words: set[str]
+    reached: Pads, before: Sequence[int], after: Sequence[int], window: Sequence[int], strides: Sequence[int], *, words: set[str]
 ) -> Padding | None:
-    """Return the word for these windows; where both fit SAME, unless `words`, the document's for such a layer, are VALID alone."""
+    """Return the word that fits; of two that fit SAME, unless `words`, the document's for such a layer, are VALID alone."""
     fitting: list[Padding] = []
     for padding in ("SAME", "VALID"):
         sides = list(zip(before, window, strides, strict=True))

@@ -4,105 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper
 
+from alexnet_ref.candidates.onnx_call import Call, Place, Word
 from alexnet_ref.candidates.onnx_graph import Graph, Shape
-from alexnet_ref.candidates.onnx_windows import Pads, reach, same_or_valid
-from alexnet_ref.candidates.step import Array, Helper
+from alexnet_ref.candidates.onnx_windows import reach, same_or_valid
+from alexnet_ref.candidates.step import Helper
 from alexnet_ref.printable import printable
 from reference import LRN, Architecture, Conv, Dense, Dropout, InvalidInput, Layer, MaxPool, ReLU, Resize, Softmax
 
 NAME = "port"  # in the vocabulary, names are identifiers; the step has the port's own
-# How a weight lies in the model, seen from the oracle's HWIO, (in, out) and (out,).
-Layout = Literal["OIHW", "out in", "in out", "dense OIHW", "vector"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a node takes a weight: which of its inputs, and how the weight lies there."""
-
-    input: int
-    layout: Layout
-
-    def read(self, value: Array) -> NDArray[np.float32]:
-        """Return the tensor as the oracle has it."""
-        array = np.asarray(value).astype(np.float32)
-        match self.layout:
-            case "OIHW":
-                array = array.transpose(2, 3, 1, 0)
-            case "out in":
-                array = array.T
-            case "dense OIHW":
-                array = array.reshape(len(array), -1).T
-            case "vector":
-                array = array.reshape(-1)
-            case "in out":
-                pass
-        return np.ascontiguousarray(array)
-
-    def written(self, value: Array, shape: Shape, kind: Any) -> Array:
-        """Return the oracle's array as a tensor of this shape and type; InvalidInput where it cannot be one."""
-        array = np.asarray(value)
-        match self.layout:
-            case "OIHW" if array.ndim == 4:
-                array = array.transpose(3, 2, 0, 1)
-            case "out in":
-                array = array.T
-            case "dense OIHW" if array.size == math.prod(shape):
-                array = array.T.reshape(shape)
-            case "vector" if array.size == math.prod(shape):
-                array = array.reshape(shape)
-            case _:
-                pass
-        if array.shape != shape:
-            raise InvalidInput("a weight has another shape", expected=str(shape), received=str(array.shape))
-        return np.ascontiguousarray(array, kind)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """What a node means, where its weights are, and what its name does not say of it."""
-
-    means: Layer | Helper | None = None
-    places: Mapping[str, Place] = field(default_factory=dict)  # "kernel", "bias"
-    pads: Pads | None = None
-    pool_pads: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A node with its attributes, and the shapes of its data, without the batch, before and after it."""
-
-    graph: Graph
-    node: onnx.NodeProto
-    attributes: Mapping[str, Any]
-    before: Shape
-    after: Shape
-    architecture: Architecture | None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.attributes.get(name, default)
-
-    def constant(self, place: int) -> Array | None:
-        """Return the value of one of the node's inputs, None where it is absent or not constant."""
-        name = self.node.input[place] if place < len(self.node.input) else ""
-        return self.graph.constant(name) if name else None
-
-    def shape(self, place: int) -> Shape | None:
-        """Return the shape of a constant input; None where it is absent, not constant, or unknown."""
-        name = self.node.input[place] if place < len(self.node.input) else ""
-        return self.graph.shapes.get(name) if self.graph.is_constant(name) else None
-
-    def layers(self, kind: type[Any]) -> list[Any]:
-        """Return the document's layers of this kind."""
-        return [] if self.architecture is None else [layer for layer in self.architecture.layers if isinstance(layer, kind)]
 
 
 def word(graph: Graph, node: onnx.NodeProto, before: Shape, after: Shape, architecture: Architecture | None) -> Word:
@@ -132,7 +46,7 @@ def _conv(call: Call) -> Word:
         places["kernel"] = Place(input=1, layout="dense OIHW")
         return Word(means=Dense(name=NAME, units=weight[0]), places=places)
     words = {layer.padding for layer in like if layer.strides == strides}
-    padding = same_or_valid(reached, call.before[1:], call.after[1:], window, strides, words)
+    padding = same_or_valid(reached, call.before[1:], call.after[1:], window, strides, words=words)
     if padding is None:
         return Word(places=places, note=f"pads {reached}")
     means = Conv(name=NAME, filters=weight[0], kernel_size=window, strides=(strides[0], strides[1]), padding=padding)
@@ -145,10 +59,10 @@ def _max_pool(call: Call) -> Word:
     window, strides = tuple(call.get("kernel_shape")), tuple(call.get("strides", (1, 1)))
     reached = reach(call.attributes, call.before[1:], call.after[1:], window, strides)
     words = {layer.padding for layer in call.layers(MaxPool) if (layer.pool_size, layer.strides) == (window, strides)}
-    padding = same_or_valid(reached, call.before[1:], call.after[1:], window, strides, words)
+    padding = same_or_valid(reached, call.before[1:], call.after[1:], window, strides, words=words)
     if padding is None:
         return Word(note=f"windows reach {reached} beyond the image")
-    return Word(means=MaxPool(name=NAME, pool_size=window, strides=strides, padding=padding))  # type: ignore[arg-type]  # pairs, or refused
+    return Word(means=MaxPool(name=NAME, pool_size=window, strides=strides, padding=padding))
 
 
 def lrn(*, size: int, alpha: float, beta: float, bias: float) -> LRN | None:
@@ -162,7 +76,7 @@ def lrn(*, size: int, alpha: float, beta: float, bias: float) -> LRN | None:
 
 
 def decimal(value: float) -> float:
-    """Return the shortest decimal that float32 rounds to this float32, which is what its author wrote: 0.001, not 0.0010000000475."""
+    """Return the shortest decimal that is this float32, which is what its author wrote: 0.001, not 0.0010000000474974513."""
     return float(str(np.float32(value)))
 
 
@@ -241,7 +155,7 @@ def _dropout(call: Call) -> Word:
 
 
 def _pad(call: Call) -> Word:
-    """Return "pad" for zeros, or the lowest numbers, around the rows and columns of (C, H, W), or of (H, W, C) if none else fit."""
+    """Return "pad" for zeros, or the lowest numbers, around rows and columns of (C, H, W), or of (H, W, C) if only that fits."""
     value, axes = call.constant(2), call.constant(3)
     pads = np.asarray(call.get("pads") if call.graph.opset < 11 else call.constant(1)).reshape(2, -1).tolist()
     places = range(4) if axes is None else [int(axis) % 4 for axis in axes]

@@ -52,7 +52,7 @@ def train(body: Body, loss: Loss, x: Any, labels: Array, weights: Weights) -> Tr
             }
             for described in body.steps
         },
-        logits=loss == "softmax_cross_entropy_with_logits",
+        logits=False,
         why=WHY,
     )
 

@@ -44,7 +44,7 @@ def export_onnx(architecture: Architecture | str, params: Params, *, layout: Lay
 
     `layout` is that of the images and of an output that is an image; in between ONNX has NCHW. Every layer's output tensor has
     the layer's name ("<layer>/nchw" where the model's output is turned once more), its weights are called "<layer>/kernel", OIHW
-    or (in, out), and "<layer>/bias". Features are flattened in the document's order, (H, W, C). Dropout is exported for inference.
+    or (in, out), and "<layer>/bias". Features are flattened in the document's order, (H, W, C). Dropout is there for inference.
     InvalidInput: params that are not this network's.
     """
     architecture = as_architecture(architecture)

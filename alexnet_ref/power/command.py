@@ -20,7 +20,9 @@ RIGHT_SEEDS = 3  # of a right port's weights and probes
 
 
 @click.command()
-@click.option("--architecture", "names", type=click.Choice(list(ARCHITECTURES)), multiple=True, help="This one only (default: both).")
+@click.option(
+    "--architecture", "names", type=click.Choice(list(ARCHITECTURES)), multiple=True, help="This one only (default: both)."
+)
 @click.option(
     "--framework",
     "frameworks",

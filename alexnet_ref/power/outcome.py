@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# "equivalent": proved to show at no input, and not rejected. "refused": the framework cannot build it. "not judged": built, but
-# what would show it (a training step) is not checked. "error": the judge itself failed.
+# "equivalent": proved to show at no input, and not rejected. "missed": not rejected, though it is not. "refused": the framework
+# cannot build it. "not judged": what would show it, a training step, is not checked. "error": the judge itself failed.
 Fate = Literal["rejected", "missed", "equivalent", "refused", "not judged", "error"]
 
 
@@ -21,7 +21,8 @@ class Outcome:
     architecture: str
     framework: str
     fate: Fate
-    why: str = ""  # of what is equivalent, refused, not judged, or an error
+    why: str = ""  # of what is refused, not judged, or an error
+    equivalent: str = ""  # why it computes what the document does, where it does; "rejected" is then what it says of itself
     check: str = ""  # the first that failed
     wrong_layer: str = ""  # the first that is wrong by itself
     named: tuple[str, ...] = ()
@@ -62,13 +63,13 @@ class Tally:
 def tally(found: Iterable[Outcome]) -> Tally:
     """Count what became of the mistakes."""
     found = list(found)
-    mutants = [each for each in found if each.fate in ("rejected", "missed", "error")]
+    mutants = [each for each in found if each.fate in ("rejected", "missed", "error") and not each.equivalent]
     return Tally(
         mutants=len(mutants),
         rejected=sum(each.fate == "rejected" for each in mutants),
         first=sum(each.fate == "rejected" and each.first for each in mutants),
         within_three=sum(each.fate == "rejected" and each.within_three for each in mutants),
-        equivalent=sum(each.fate == "equivalent" for each in found),
+        equivalent=sum(bool(each.equivalent) for each in found),
         refused=sum(each.fate == "refused" for each in found),
         not_judged=sum(each.fate == "not judged" for each in found),
         errors=sum(each.fate == "error" for each in found),

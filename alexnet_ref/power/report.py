@@ -11,7 +11,18 @@ from rich.table import Table
 from alexnet_ref.power.outcome import Outcome, Tally, tally
 from alexnet_ref.tolerances.sharpness import Least
 
-COLUMNS = ("network", "framework", "family", "mutants", "rejected", "named first", "within three", "equivalent", "refused", "not judged")
+COLUMNS = (
+    "network",
+    "framework",
+    "family",
+    "mutants",
+    "rejected",
+    "named first",
+    "within three",
+    "equivalent",
+    "refused",
+    "not judged",
+)
 GOAL = 0.95  # of the mutants named as first choice
 Cells = tuple[str, ...]
 
@@ -21,9 +32,10 @@ def matrix(found: Sequence[Outcome]) -> list[Cells]:
     rows: list[Cells] = []
     for network, framework in dict.fromkeys((each.architecture, each.framework) for each in found):
         those = [each for each in found if (each.architecture, each.framework) == (network, framework)]
-        for family in dict.fromkeys(each.family for each in those):
-            rows.append((network, framework, family, *_counts(tally(each for each in those if each.family == family))))
-        rows.append((network, framework, "all", *_counts(tally(those))))
+        families = {family: [each for each in those if each.family == family] for family in (each.family for each in those)}
+        rows.extend(
+            (network, framework, family, *_counts(tally(members))) for family, members in (families | {"all": those}).items()
+        )
     return rows
 
 
@@ -47,7 +59,7 @@ def unnamed(found: Iterable[Outcome]) -> list[Cells]:
     return [
         (each.architecture, each.framework, each.mistake, _called(each), each.check)
         for each in found
-        if each.fate == "rejected" and not each.first and not each.why
+        if each.fate == "rejected" and not each.first and not each.equivalent
     ]
 
 
@@ -59,7 +71,9 @@ def _called(each: Outcome) -> str:
 def missed(found: Iterable[Outcome]) -> list[Cells]:
     """Return the mutants that are not rejected, or at which the judge failed."""
     return [
-        (each.architecture, each.framework, each.mistake, each.fate, each.why) for each in found if each.fate in ("missed", "error")
+        (each.architecture, each.framework, each.mistake, each.fate, each.why)
+        for each in found
+        if each.fate in ("missed", "error")
     ]
 
 
@@ -75,10 +89,17 @@ def markdown(
     head = ("network", "framework", "mistake", "called", "rejected by")
     parts += ["## Rejected, but not named as first choice", _rows(head, unnamed(found))]
     parts += ["## Named as one that cannot be told from it", _rows(("mistake", "named", "why"), _ties(found))]
-    parts += ["## Equivalent, with the reason", _rows(("mistake", "fate", "why"), _equivalent(found))]
+    parts += [
+        "## Equivalent, with the reason",
+        _rows(("network", "framework", "mistake", "rejected by", "why"), _equivalent(found)),
+    ]
     parts += ["## Not built, or not judged", _rows(("framework", "why", "mistakes"), _left_out(found))]
     if least:
-        parts += ["## The least fault that is found", _LEAST, _rows(("layer", "parameter", "least fault", "found by"), _faults(least))]
+        parts += [
+            "## The least fault that is found",
+            _LEAST,
+            _rows(("layer", "parameter", "least fault", "found by"), _faults(least)),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -92,12 +113,12 @@ def _ties(found: Iterable[Outcome]) -> list[Cells]:
 
 
 def _equivalent(found: Iterable[Outcome]) -> list[Cells]:
-    rows = ((each.mistake, "rejected" if each.fate == "rejected" else "not rejected", each.why) for each in found if each.why)
-    return list(dict.fromkeys(row for row, each in zip(rows, [e for e in found if e.why], strict=True) if _is_equivalent(each)))
-
-
-def _is_equivalent(each: Outcome) -> bool:
-    return each.fate == "equivalent" or (each.fate == "rejected" and bool(each.why))
+    """Return the equivalent ports, and what rejects those that say of themselves what the document does not."""
+    return [
+        (each.architecture, each.framework, each.mistake, each.check or "not rejected", each.equivalent)
+        for each in found
+        if each.equivalent and each.fate in ("rejected", "equivalent")
+    ]
 
 
 def _left_out(found: Iterable[Outcome]) -> list[Cells]:
@@ -113,7 +134,9 @@ def _faults(least: Iterable[Least]) -> list[Cells]:
     return [(row.layer, row.parameter, f"{row.size:.1e}", row.check) for row in least]
 
 
-def as_json(found: Sequence[Outcome], right: Mapping[str, Sequence[str]], *, command: str, host: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(
+    found: Sequence[Outcome], right: Mapping[str, Sequence[str]], *, command: str, host: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return everything, to be written as JSON."""
     return {
         "command": command,
@@ -137,5 +160,5 @@ equivalent is rejected, 95 % are named rightly as first choice, no right port is
 
 The slowest check (impulses) runs only where the others find nothing."""
 
-_LEAST = """By bisection between powers of two, relative to the parameter (`alexnet_ref/tolerances/sharpness.py`; docs/tolerances.md
-says how): the least fault at which the verdict turns, for the first layer of each kind and shape."""
+_LEAST = """By bisection between powers of two, relative to the parameter (`alexnet_ref/tolerances/sharpness.py`,
+docs/tolerances.md): the least fault at which the verdict turns, for the first layer of each kind and shape."""

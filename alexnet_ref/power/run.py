@@ -77,7 +77,7 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
     """Build one wrong port, judge it, and compare what it is called with what it is."""
     start = time.perf_counter()
     known = {"mistake": mistake.id, "family": mistake.family, "layer": mistake.layer, "framework": framework}
-    known["architecture"] = mistake.architecture.name
+    known |= {"architecture": mistake.architecture.name, "equivalent": mistake.equivalent}
 
     def ended(fate: Any, **details: Any) -> Outcome:
         return Outcome(**known, fate=fate, seconds=time.perf_counter() - start, **details)  # type: ignore[arg-type]
@@ -96,14 +96,13 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
     except Exception as error:  # noqa: BLE001 - one failure of the judge shall not end the census; it is counted
         return ended("error", why=f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}")
     if not report.of("failed"):
-        return ended("equivalent", why=mistake.equivalent) if mistake.equivalent else ended("missed")
+        return ended("equivalent" if mistake.equivalent else "missed")
     first, *others = report.diagnoses or (None,)
     named = tuple(h.mistake for h in first.hypotheses if h.explains) if first else ()
     return ended(
         "rejected",
         check=report.of("failed")[0].id,
         wrong_layer=report.first_wrong_layer or "",
-        why=mistake.equivalent,
         named=named,
         others=tuple(d.best.mistake for d in others if d is not None and d.best),
         tie=tie(mistake, named[0], params) if named and named[0] != mistake.id else "",

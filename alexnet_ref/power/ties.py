@@ -10,11 +10,12 @@ import numpy as np
 from alexnet_ref.diagnosis.hypotheses import probe
 from alexnet_ref.mistakes import Mistake, as_ported, mistakes, run, run_network
 from alexnet_ref.mistakes.mistake import documented
-from alexnet_ref.mistakes.parts import OddConv, OddDense, OddDropout, Part
+from alexnet_ref.mistakes.parts import Bias, OddConv, OddDense, OddDropout, Part
 from reference import Conv, Dense, Dropout, InvalidInput, Params
 from reference.shapes import layer_inputs
 
 _LABELS = {"name", "place", "quotes"}
+SCALE = 64  # of weights, before they are rounded to integers: those of the smallest spread become several different ones
 
 
 def tie(mistake: Mistake, name: str, params: Params) -> str:
@@ -49,29 +50,38 @@ def _chain(mistake: Mistake) -> list[Any]:
 def _form(name: str, part: Part) -> Any:
     if isinstance(part, Dropout):
         part = OddDropout(rate=part.rate, scale=1 / part.keep_prob)
-    weighted = isinstance(part, (Conv, Dense, OddConv, OddDense)) or type(part).__name__ == "Bias"
-    return name if weighted else "", type(part).__name__, *((f.name, getattr(part, f.name)) for f in fields(part) if f.name not in _LABELS)
+    weighted = isinstance(part, (Conv, Dense, OddConv, OddDense, Bias))
+    numbers = tuple((each.name, getattr(part, each.name)) for each in fields(part) if each.name not in _LABELS)
+    return name if weighted else "", type(part).__name__, numbers
 
 
 def _same_numbers(mistake: Mistake, other: Mistake, params: Params) -> str:
-    """Compare each changed layer on its probe, or, where the order differs, the results of the network for signed images."""
+    """Compare each layer on integers, or, where the order differs, the results of the network for signed images.
+
+    Sums of products of integers are exact: no order of summation tells two of them apart.
+    """
     own, rng = dict(documented(mistake.architecture)), np.random.default_rng(0)
-    if [name for name, _ in mistake.network] == list(own) == [name for name, _ in other.network]:
-        inputs = layer_inputs(mistake.architecture)
-        a, b = dict(mistake.network), dict(other.network)
-        ported = [as_ported(each, params) for each in (mistake, other)]
-        changed = bool(mistake.weights or other.weights)  # then the intended weights are the probe
-        first = next(iter(own))
-        a[first], b[first] = (*mistake.input, *a[first]), (*other.input, *b[first])
-        for name in own:
-            if a[name] != b[name] or (changed and name in params):
-                x, drawn = probe(mistake.architecture[name], inputs[name], rng)
-                weights = [each[name] for each in ported] if changed and name in params else [drawn, drawn]
-                if not np.array_equal(run(a[name], weights[0], x), run(b[name], weights[1], x)):
-                    return ""
-        return "bit-equal outputs of every layer"
+    if not [name for name, _ in mistake.network] == list(own) == [name for name, _ in other.network]:
+        return _same_results(mistake, other, params)
+    inputs = layer_inputs(mistake.architecture)
+    whole = {name: {part: np.round(SCALE * w) for part, w in parts.items()} for name, parts in params.items()}
+    ported = [as_ported(each, whole) for each in (mistake, other)]
+    networks = [dict(each.network) for each in (mistake, other)]
+    first, differs = next(iter(own)), False
+    for network, each in zip(networks, (mistake, other), strict=True):
+        network[first] = (*each.input, *network[first])
+    for name, right in own.items():
+        x = np.round(probe(mistake.architecture[name], inputs[name], rng)[0])
+        a, b = (run(network[name], weights.get(name, {}), x) for network, weights in zip(networks, ported, strict=True))
+        if not np.array_equal(a, b):
+            return ""
+        differs |= not np.array_equal(a, run(right, whole.get(name, {}), x))
+    return "bit-equal outputs of every layer, which are not the document's" if differs else ""
+
+
+def _same_results(mistake: Mistake, other: Mistake, params: Params) -> str:
     if mistake.same_result or other.same_result or mistake.weights or other.weights:
         return ""
-    x = rng.standard_normal((2, *mistake.architecture.input_shape)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal((2, *mistake.architecture.input_shape)).astype(np.float32)
     results = [list(run_network(each, params, x).values())[-1] for each in (mistake, other)]
     return "bit-equal results of the network" if np.array_equal(*results) else ""
