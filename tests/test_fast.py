@@ -189,8 +189,12 @@ def check_network(architecture: Architecture, params: reference.Params, x: Array
     assert_within(result, y, difference)
 
 
+NOTHING = Architecture(name="nothing", input_shape=(2, 3, 1), layers=(Dropout(name="drop", rate=0.5),))
+
+
 @ONE_FIXTURE
 @given(drawn=networks(), dtype=DTYPES)
+@example(drawn=(NOTHING, {}, signed((3, 2, 3, 1), 0, dtype=np.float32)), dtype=np.float32)  # predict has no layer left
 def test_networks_are_the_definitions(drawn: tuple[Architecture, reference.Params, Array], dtype: type) -> None:
     """Any network's outputs and result are the definition's within the roundings carried from layer to layer."""
     check_network(*drawn, dtype)
@@ -339,7 +343,7 @@ def test_a_parameter_too_large_for_float32_is_refused(layer: str, part: str) -> 
     """1e39 is refused in float32, also where it meets no data, and is a number in float64."""
     array = PARAMS[layer][part].astype(np.float64)
     array[(0,) * array.ndim] = 1e39
-    large = {**PARAMS, layer: {**PARAMS[layer], part: array}}
+    large: reference.Params = {**PARAMS, layer: {**PARAMS[layer], part: array}}
     with pytest.raises(InvalidInput, match=f"{layer}/{part}: values are not finite; .* too large for"):
         predict(SMALL, large, np.ones((1, 8, 9, 2)), np.float32)
     assert predict(SMALL, large, np.ones((1, 8, 9, 2))).shape == (1, 4)
@@ -347,16 +351,18 @@ def test_a_parameter_too_large_for_float32_is_refused(layer: str, part: str) -> 
 
 def test_finite_numbers_that_overflow_are_the_definitions() -> None:
     """Where finite parameters give sums that are none, the outputs and NumPy's warning are the definition's."""
-    dense_only = Architecture(name="large", input_shape=(1, 1, 2), layers=(Flatten(name="flat"), Dense(name="out", units=2)))
-    params = {"out": {"kernel": np.array([[1e38, 1], [1e38, 1]], np.float32) * 3, "bias": np.zeros(2, np.float32)}}
+    large = Architecture(name="large", input_shape=(1, 1, 2), layers=(Flatten(name="flat"), Dense(name="out", units=2)))
+    params: reference.Params = {
+        "out": {"kernel": np.array([[1e38, 1], [1e38, 1]], np.float32) * 3, "bias": np.zeros(2, np.float32)}
+    }
     with np.errstate(over="ignore"):
         for result in (
-            predict(dense_only, params, np.ones((1, 1, 1, 2)), np.float32),
-            forward(dense_only, params, np.ones((1, 1, 1, 2)), np.float32)["out"],
+            predict(large, params, np.ones((1, 1, 1, 2)), np.float32),
+            forward(large, params, np.ones((1, 1, 1, 2)), np.float32)["out"],
         ):
             assert result.tolist() == [[np.inf, 6]]
     with pytest.warns(RuntimeWarning, match="overflow"):
-        predict(dense_only, params, np.ones((1, 1, 1, 2)), np.float32)
+        predict(large, params, np.ones((1, 1, 1, 2)), np.float32)
 
 
 # ---- Threads and memory ------------------------------------------------------------------------------------------------

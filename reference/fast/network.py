@@ -44,10 +44,9 @@ class Network:
     def predict(self, x: Array, result: Array) -> None:
         """Write the last layer's output for x (N, *input_shape) to `result`."""
         images, vectors = self.stages[: self._split], self.stages[self._split :]
-        between = np.empty((len(x), *images[-1].step.shape), self.dtype) if images and vectors else result if images else x
+        between = np.empty((len(x), *images[-1].step.shape), self.dtype) if vectors else result
         with Team(processors()) as team:
-            if images:
-                _over(team, len(x), lambda some, worker: _chain(images, x[some], between[some], worker))
+            _over(team, len(x), lambda some, worker: _chain(images, x[some], between[some], worker))
             if vectors:
                 _chain(vectors, between, result, team)
         self.finite = self.finite and team.finite
@@ -68,7 +67,7 @@ class Network:
 
         with Team(processors()) as team:
             _over(team, len(x), lambda some, worker: run(images, some, x[some], worker))
-            run(vectors, slice(0, len(x)), outputs[images[-1].layer.name] if images else x, team)
+            run(vectors, slice(0, len(x)), outputs[images[-1].layer.name], team)
         self.finite = self.finite and team.finite
 
     @property
@@ -126,7 +125,7 @@ def rearranged(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _chain(stages: Sequence[Stage], x: Array, result: Array, worker: Worker) -> None:
-    """Write the last stage's output to `result`; those between share two buffers."""
+    """Write the last stage's output, or x where there is no stage, to `result`; the outputs between share two buffers."""
     x = np.ascontiguousarray(x)
     names = ["even", "odd"]
     for at, stage in enumerate(stages):
