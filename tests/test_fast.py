@@ -18,7 +18,7 @@ import reference
 from alexnet_ref.bounds import FLOAT32, FLOAT64, allowed, carried
 from alexnet_ref.compare import assert_equal, assert_within
 from reference import ARCHITECTURES, LRN, Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, MaxPool, ReLU, Resize, ops
-from reference.fast import blas, conv, dense, lrn, network, pool, resized_conv, team
+from reference.fast import blas, conv, dense, lrn, network, pool, resize, resized_conv, team
 from reference.fast.step import Step
 from reference.forward import apply, as_input, as_params, forward, predict
 from reference.padding import Padding
@@ -163,13 +163,13 @@ def test_resize_and_conv_in_one_at_any_scale(*, case: ConvCase, size: Pair, dtyp
     if padding == "VALID":
         window = min(window[0], height), min(window[1], width)
     x, kernel, bias = signed((n, h, w, c), seed), signed((*window, c, o), seed + 1), signed((o,), seed + 2)
-    resize = Resize(name="resize", height=height, width=width)
+    enlarge = Resize(name="resize", height=height, width=width)
     layer = Conv(name="conv", filters=o, kernel_size=window, strides=strides, padding=padding)
     step = resized_conv.resized_conv2d(kernel, bias, (h, w, c), dtype, size=size, strides=strides, padding=padding, relu=False)
     arithmetic, x = FLOAT32 if dtype is np.float32 else FLOAT64, x.astype(dtype)
     params = {"kernel": kernel.astype(dtype).astype(float), "bias": bias.astype(dtype).astype(float)}
-    resized, exact = apply(resize, {}, x.astype(float)), x.astype(float)
-    difference = carried(layer, params, resized, allowed(resize, {}, exact, arithmetic), arithmetic)
+    resized, exact = apply(enlarge, {}, x.astype(float)), x.astype(float)
+    difference = carried(layer, params, resized, allowed(enlarge, {}, exact, arithmetic), arithmetic)
     assert_within(ran(step, x, 1), apply(layer, params, resized), difference)
 
 
@@ -234,10 +234,10 @@ def test_small_takes_every_way() -> None:
     """The network below has a convolution in one with its resizing, pooling before ReLU, and taps that meet nothing."""
     names = [type(layer).__name__ for layer in network.rearranged(SMALL.layers)]
     assert " ".join(names) == "Resize Conv LRN MaxPool ReLU Conv MaxPool ReLU Conv Flatten Dense Dense"
-    resize, first = SMALL.layers[:2]
-    assert isinstance(resize, Resize)
+    before, first = SMALL.layers[:2]
+    assert isinstance(before, Resize)
     assert isinstance(first, Conv)
-    assert resized_conv.worth_it(resize, first, SMALL.input_shape)
+    assert resized_conv.worth_it(before, first, SMALL.input_shape)
     assert reference.unseen_weights(SMALL["conv3"], reference.layer_shapes(SMALL)["pool2"]) > 0
     check_small()
 
@@ -277,7 +277,8 @@ MISTAKES: dict[str, Mistake] = {
     "phases mirrored": changed(
         resized_conv, "phases", lambda found: tuple(replace(phase, weights=phase.weights[::-1]) for phase in found)
     ),
-    "columns mirrored": changed(resized_conv, "widening", lambda matrix: matrix[:, ::-1]),
+    "columns of the joined convolution mirrored": changed(resized_conv, "columns", lambda found: found[::-1]),
+    "columns mirrored": changed(resize, "interpolation", lambda found: found[::-1]),
     "window one channel short": changed(lrn, "band", lambda band: np.where(np.arange(band.shape[1]) == 0, band * 0.5, band)),
     "blocks of channels without neighbours": changed(lrn, "channels", lambda found: [(out, out) for out, _ in found]),
     "beta a thousandth more": lambda patch: patch.setattr(

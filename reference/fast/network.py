@@ -14,6 +14,7 @@ from reference.fast.conv import conv2d
 from reference.fast.dense import dense
 from reference.fast.lrn import lrn
 from reference.fast.pool import max_pool2d
+from reference.fast.resize import resize_bilinear
 from reference.fast.resized_conv import resized_conv2d, worth_it
 from reference.fast.step import Step
 from reference.fast.team import Array, Team, Worker, parts, processors
@@ -145,7 +146,7 @@ def _chain(stages: Sequence[Stage], x: Array, result: Array, worker: Worker) -> 
 def _step(layer: Layer, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
     match layer:
         case Resize(height=height, width=width):
-            return _plain(lambda x: ops.resize_bilinear(x, height=height, width=width), output_shape(layer, shape))
+            return resize_bilinear(_image(shape), dtype, height=height, width=width)
         case Conv(strides=strides, padding=padding, activation=activation):
             how: Any = {"strides": strides, "padding": padding, "relu": activation == "relu"}
             return conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, **how)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from reference.fast.conv import Axis, axis, products
+from reference.fast.resize import WIDEST, widening
 from reference.fast.step import Step, held, surely_finite
 from reference.fast.team import BLOCK_BYTES, Array, Worker, parts
 from reference.layers import Conv, Resize
@@ -42,10 +43,10 @@ def worth_it(resize: Resize, conv: Conv, image: tuple[int, int, int]) -> bool:
     across = axis(resize.width, conv.kernel_size[1], conv.strides[1], conv.padding)
     one_row = across.outputs * conv.kernel_size[1] * c * conv.filters  # for each row under a window
     rows = sum(len(phase.outputs) * len(phase.weights) for phase in joined)
-    widening = h * w * c * across.length * c
+    widen = w * c * across.length * c
     joining = sum(phase.weights.size for phase in joined) * conv.kernel_size[1] * c * conv.filters
     apart = sum(len(phase.outputs) for phase in joined) * conv.kernel_size[0] * one_row
-    return rows * one_row + widening + joining < apart
+    return widen <= WIDEST and rows * one_row + h * widen + joining < apart
 
 
 def resized_conv2d(
@@ -63,7 +64,7 @@ def resized_conv2d(
     (h, w, c), kernel, bias = image, held(kernel, dtype), held(bias, dtype)
     taps, _, _, o = kernel.shape
     q = axis(size[1], kernel.shape[1], strides[1], padding)
-    wide = widening(w, c, size[1], q, dtype)  # (W·C, length·C)
+    wide = widening(columns(w, size[1], q), c, dtype)  # (W·C, length·C)
     joined = phases(h, size[0], taps, strides[0], padding)
     flat = kernel[:, q.seen].reshape(taps, -1)  # (P, Q·C·O)
     matrices = [(phase.weights.astype(dtype) @ flat).reshape(-1, o) for phase in joined]  # (rows·Q·C, O)
@@ -100,11 +101,11 @@ def resized_conv2d(
     return Step(run=step, shape=(sum(len(phase.outputs) for phase in joined), q.outputs, o), finite=finite)
 
 
-def widening(w: int, c: int, width: int, q: Axis, dtype: DTypeLike) -> Array:
-    """Return the matrix (W·C, length·C) that interpolates a row's columns and puts zeros where the window leaves the image."""
-    columns = np.zeros((q.length, w))  # (length, W)
-    columns[q.before : q.before + width] = interpolation(w, width)[: q.length - q.before]
-    return np.kron(columns.T, np.eye(c)).astype(dtype)
+def columns(w: int, width: int, q: Axis) -> Array:
+    """Return the interpolation (length, W) of a row's columns, with zeros where the window leaves the resized image."""
+    padded = np.zeros((q.length, w))
+    padded[q.before : q.before + width] = interpolation(w, width)[: q.length - q.before]
+    return padded
 
 
 @cache
