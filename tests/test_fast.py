@@ -40,7 +40,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conv, "SHORT", 4)
     monkeypatch.setattr(lrn, "CHANNELS", 3)
     monkeypatch.setattr(dense, "TILE_BYTES", 64)
-    monkeypatch.setattr(dense, "SHARED", 1)
+    monkeypatch.setattr(team, "SHARED", 1)
     monkeypatch.setattr(network, "CHUNK", 2)
     for module in (lrn, resized_conv):
         monkeypatch.setattr(module, "BLOCK_BYTES", 500)

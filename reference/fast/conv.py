@@ -55,18 +55,22 @@ def conv2d(
     def step(x: Array, y: Array, worker: Worker) -> None:
         met = windows(x, worker)  # (N, I, J, P, Q·C)
         row_bytes = q.outputs * k * x.itemsize
-        images = parts(len(x), PRODUCT_BYTES // (p.outputs * row_bytes), worker.hands)
-        rows = parts(p.outputs, PRODUCT_BYTES // row_bytes, -(-worker.hands // len(images)))
+        hands = worker.hands_for(y.size * k)
+        enough = len(x) >= hands  # images for all: else each takes some of the filters, for half a picture's rows are few
+        images = parts(len(x), PRODUCT_BYTES // (p.outputs * row_bytes), hands if enough else 1)
+        rows = parts(p.outputs, PRODUCT_BYTES // row_bytes)
+        filters = parts(o, o, 1 if enough else hands)
 
-        def block(where: tuple[slice, slice], worker: Worker) -> None:
-            z = y[where]  # (images, rows, J, O)
-            products(met[where], matrix, z, worker)
-            z += bias
+        def block(where: tuple[slice, slice, slice], worker: Worker) -> None:
+            some_images, some_rows, some = where
+            z = y[some_images, some_rows].reshape(-1, o)[:, some]  # a view: whole images, or whole rows of one
+            products(met[some_images, some_rows], matrix[:, some], z, worker)
+            z += bias[some]
             worker.watch(z)
             if relu:
                 np.maximum(z, 0, out=z)
 
-        worker.share(block, itertools.product(images, rows))
+        worker.share(block, itertools.product(images, rows, filters))
 
     # No output shows the weights of the taps that are left out: looked at here,
     finite = matrix.size == kernel.size or surely_finite(kernel, dtype)
@@ -74,19 +78,18 @@ def conv2d(
 
 
 def products(met: Array, matrix: Array, z: Array, worker: Worker) -> None:
-    """Write the windows met (N, I, J, P, Q·C) times the matrix (P·Q·C, O) to z (N, I, J, O)."""
-    k, o = matrix.shape
-    flat = z.reshape(-1, o)  # a view: whole images, or whole rows of one
+    """Write the windows met (N, I, J, P, Q·C) times the matrix (P·Q·C, O) to z (N·I·J, O)."""
+    k = len(matrix)
     if met.flags.c_contiguous:
-        np.matmul(met.reshape(-1, k), matrix, out=flat)
+        np.matmul(met.reshape(-1, k), matrix, out=z)
     elif met.shape[-1] < SHORT < met.shape[2]:
         columns = worker.take("windows", (*met.shape[3:], *met.shape[:3]), met.dtype)  # runs of J numbers, not of Q·C
         np.copyto(columns, met.transpose(3, 4, 0, 1, 2))
-        np.matmul(columns.reshape(k, -1).T, matrix, out=flat)
+        np.matmul(columns.reshape(k, -1).T, matrix, out=z)
     else:
         rows = worker.take("windows", met.shape, met.dtype)
         np.copyto(rows, met)
-        np.matmul(rows.reshape(-1, k), matrix, out=flat)
+        np.matmul(rows.reshape(-1, k), matrix, out=z)
 
 
 @dataclass(frozen=True, kw_only=True)

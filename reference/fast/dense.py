@@ -9,7 +9,7 @@ from reference.fast.step import Step, held
 from reference.fast.team import Array, Worker, parts
 
 TILE_BYTES = 1 << 21  # of weights converted at once: so many that the sums are added to seldom, and still in the cache
-SHARED = 1 << 18  # weights that are worth a second thread
+PER_WEIGHT = 3  # multiplications that reading one weight takes as long as
 
 
 def dense(kernel: Array, bias: Array, dtype: DTypeLike, *, relu: bool) -> Step:
@@ -35,6 +35,6 @@ def dense(kernel: Array, bias: Array, dtype: DTypeLike, *, relu: bool) -> Step:
             if relu:
                 np.maximum(sums, 0, out=sums)
 
-        worker.share(columns, parts(units, units, worker.hands if kernel.size >= SHARED else 1))
+        worker.share(columns, parts(units, units, worker.hands_for((len(x) + PER_WEIGHT) * kernel.size)))
 
     return Step(run=step, shape=(units,))

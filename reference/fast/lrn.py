@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 from reference.fast.step import Step
 from reference.fast.team import BLOCK_BYTES, Array, Worker, parts
 
+PER_NUMBER = 50  # multiplications that one number's normalisation takes as long as
 CHANNELS = 32  # summed at once: fewer multiply more neighbours in proportion, more multiply more zeros of the band
 
 
@@ -30,7 +31,7 @@ def lrn(shape: tuple[int, ...], dtype: DTypeLike, *, depth_radius: int, bias: fl
             power(d, beta, square)
             np.divide(a, d, out=y[rows])
 
-        worker.share(block, parts(len(x), BLOCK_BYTES // (3 * c * x.itemsize), worker.hands))
+        worker.share(block, parts(len(x), BLOCK_BYTES // (3 * c * x.itemsize), worker.hands_for(PER_NUMBER * x.size)))
 
     return Step(run=step, shape=shape, in_place=True)
 

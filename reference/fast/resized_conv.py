@@ -88,7 +88,7 @@ def resized_conv2d(
             )
             out = y[some, phase.outputs.start : phase.outputs.stop : phase.outputs.step]  # (N, rows of outputs, J, O)
             sums = worker.take("sums", out.shape, x.dtype)
-            products(met, matrix, sums, worker)
+            products(met, matrix, sums.reshape(-1, o), worker)
             worker.watch(sums)
             np.add(sums, bias, out=out)
             if relu:

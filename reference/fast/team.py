@@ -20,6 +20,10 @@ from reference.fast.blas import one_thread_each
 Array = NDArray[Any]
 Item = TypeVar("Item")
 
+# Multiplications that are worth another thread: on one they take a tenth of a millisecond, about what waking it costs. Those of a
+# dense layer for one image wait for their weights, and those of LRN for roots and quotients: they count several times.
+SHARED = 1 << 22
+
 # Of intermediate values that one block of work may take: about half of a core's second-level cache.
 BLOCK_BYTES = 1 << 19
 
@@ -45,6 +49,10 @@ class Worker:
         """Notice a NaN or infinity among the sums: with one, their own sum is no finite number either."""
         with np.errstate(over="ignore", invalid="ignore"):
             self.finite = self.finite and math.isfinite(sums.sum())
+
+    def hands_for(self, multiplications: int) -> int:
+        """Return how many threads to cut so much work for."""
+        return self.hands if multiplications >= SHARED else 1
 
     def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item]) -> None:
         """Call work(item, worker) for every item, in any order: items write to places of their own."""
