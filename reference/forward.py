@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from reference import ops
+from reference import fast, ops
 from reference.architectures import as_architecture
 from reference.errors import InvalidInput
 from reference.layers import (
@@ -31,9 +31,8 @@ from reference.shapes import layer_shapes
 Array = NDArray[Any]
 Masks = Mapping[str, NDArray[np.bool_]]
 
-# Images that go through the network together. Few, because the rows of a convolution's matrix product take, for one image of
-# keras_sequential's conv2d, 56·56·363 numbers (9 MB in float64); the result does not depend on it.
-BLOCK = 8
+# Images that pass the dense layers together: their weights are read once for so many. What is held does not grow beyond.
+BLOCK = 64
 
 
 def forward(
@@ -53,31 +52,49 @@ def forward(
     """
     architecture = as_architecture(architecture)
     x = as_input(architecture, x, dtype)
-    params = as_params(architecture, params, dtype)
-    shapes = layer_shapes(architecture)
+    check_params(architecture, params, values=False)
     if masks is not None:
         check_masks(architecture, masks, len(x))
-    outputs = {name: np.empty((len(x), *shape), dtype) for name, shape in shapes.items()}
-    for block in _blocks(len(x)):
-        y = x[block]
-        for layer in architecture.layers:
-            mask = masks[layer.name][block] if masks is not None and layer.name in masks else None
-            outputs[layer.name][block] = y = apply(layer, params.get(layer.name, {}), y, mask=mask)
+    outputs = {name: np.empty((len(x), *shape), dtype) for name, shape in layer_shapes(architecture).items()}
+    with np.errstate(invalid="ignore"):  # which has a parameter to blame, named below
+        network = fast.prepare(architecture.layers, params, architecture.input_shape, dtype, every_output=True)
+        for block in _blocks(len(x)):
+            own = None if masks is None else {name: mask[block] for name, mask in masks.items()}
+            network.forward(x[block], {name: y[block] for name, y in outputs.items()}, own)
+    if not network.finite:
+        outputs.update(_defined(architecture, params, x, dtype, masks))
     return outputs
 
 
 def predict(architecture: Architecture | str, params: Params, x: Array, dtype: DTypeLike = np.float64) -> Array:
-    """Return the last layer's output alone, as `forward` computes it, in memory that does not grow with the layers."""
+    """Return the last layer's output alone, in memory that does not grow with the layers: `forward`'s but for rounding."""
     architecture = as_architecture(architecture)
     x = as_input(architecture, x, dtype)
+    check_params(architecture, params, values=False)
+    result = np.empty((len(x), *layer_shapes(architecture)[architecture.layers[-1].name]), dtype)
+    with np.errstate(invalid="ignore"):  # which has a parameter to blame, named below
+        network = fast.prepare(architecture.layers, params, architecture.input_shape, dtype, every_output=False)
+        for block in _blocks(len(x)):
+            network.predict(x[block], result[block])
+    if not network.finite:
+        result = _defined(architecture, params, x, dtype, None)[architecture.layers[-1].name]
+    return result
+
+
+def _defined(architecture: Architecture, params: Params, x: Array, dtype: DTypeLike, masks: Masks | None) -> dict[str, Array]:
+    """Return every layer's output by definition, params checked first; for the rare case that some sum was not finite.
+
+    A parameter that is not finite makes every sum that it enters NaN or infinite, so that none needs to be looked for otherwise:
+    looking takes as long as a forward pass. Where all are finite the numbers were too large, and NumPy warns as it does.
+    """
     params = as_params(architecture, params, dtype)
-    results = []
-    for block in _blocks(len(x)):
-        y = x[block]
-        for layer in architecture.layers:
-            y = apply(layer, params.get(layer.name, {}), y)
-        results.append(y)
-    return np.concatenate(results)
+    outputs: dict[str, Array] = {}
+    y = x
+    for layer in architecture.layers:
+        mask = masks[layer.name] if masks is not None and layer.name in masks else None
+        y = apply(layer, params.get(layer.name, {}), y, mask=mask)
+        outputs[layer.name] = y.copy() if isinstance(layer, (Dropout, Flatten)) else y
+    return outputs
 
 
 def apply(layer: Layer, params: Mapping[str, Array], x: Array, *, mask: Array | None = None) -> Array:

@@ -56,8 +56,8 @@ def all_param_shapes(architecture: Architecture) -> dict[str, dict[str, Shape]]:
     return {name: parts for name, parts in shapes.items() if parts}
 
 
-def check_params(architecture: Architecture, params: Any) -> None:
-    """Refuse params that are not exactly this architecture's: names, shapes, floating-point dtypes, finite values."""
+def check_params(architecture: Architecture, params: Any, *, values: bool = True) -> None:
+    """Refuse params that are not exactly this architecture's: names, shapes, floating-point dtypes, finite `values`."""
     expected = all_param_shapes(architecture)
     where = f"params of {architecture.name!r}"
     if not isinstance(params, Mapping):
@@ -76,7 +76,15 @@ def check_params(architecture: Architecture, params: Any) -> None:
             )
         _check_names(f"the parts of layer {layer!r}", where, set(parts), set(own))
         for part, shape in parts.items():
-            _check_array(as_array(own[part], f"{where}: {layer}/{part}"), shape, f"{where}: {layer}/{part}")
+            array = as_array(own[part], f"{where}: {layer}/{part}")
+            _check_array(array, shape, f"{where}: {layer}/{part}")
+            if values and not np.isfinite(array).all():
+                raise InvalidInput(
+                    "values are not finite",
+                    where=f"{where}: {layer}/{part}",
+                    expected="finite values",
+                    received="NaN or infinity",
+                )
 
 
 def as_array(value: Any, where: str) -> NDArray[Any]:
@@ -102,5 +110,3 @@ def _check_array(array: NDArray[Any], shape: Shape, where: str) -> None:
         raise InvalidInput("wrong shape", where=where, expected=str(shape), received=str(array.shape))
     if not np.issubdtype(array.dtype, np.floating):
         raise InvalidInput("wrong dtype", where=where, expected="floating point", received=str(array.dtype))
-    if not np.isfinite(array).all():
-        raise InvalidInput("values are not finite", where=where, expected="finite values", received="NaN or infinity")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import importlib
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import reference
-from alexnet_ref.bounds import FLOAT64, carried
+from alexnet_ref.bounds import FLOAT32, FLOAT64, carried
 from alexnet_ref.compare import assert_equal, assert_within
 from reference import ARCHITECTURES, Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, MaxPool, ReLU, draw_masks
+from reference.fast import network, team
 from reference.forward import BLOCK, apply, forward, predict
 from tests import golden, test_conv, test_dense, test_flatten, test_pool
 from tests.strategies import SEEDS, integers
@@ -65,15 +66,24 @@ def images(architecture: Architecture, n: int, seed: int = 0) -> Array:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_forward_is_each_layer_in_order(architecture: Architecture, drawn: dict[str, Params], dtype: type) -> None:
-    """Every layer's output is that layer applied to the output before it, in the document's order; predict is the last."""
+    """Every layer's output is that layer applied to the one before it, in the document's order, within the dtype's roundings.
+
+    predict is the last, within the same.
+    """
     params, x = drawn[architecture.name], images(architecture, 2)
     outputs = forward(architecture, params, x, dtype)
     assert list(outputs) == [row.name for row in golden.ROWS[architecture.name]]
-    y: Array = x.astype(dtype)
+    arithmetic = FLOAT32 if dtype is np.float32 else FLOAT64
+    y, difference = x.astype(float), np.zeros(x.shape)
     for layer in architecture.layers:
-        y = apply(layer, {part: a.astype(dtype) for part, a in params.get(layer.name, {}).items()}, y)
-        assert_equal(outputs[layer.name], y)
-    assert_equal(predict(architecture, params, x, dtype), y)
+        own = {part: a.astype(float) for part, a in params.get(layer.name, {}).items()}
+        difference = carried(layer, own, y, difference, arithmetic)
+        y = apply(layer, own, y)
+        assert outputs[layer.name].dtype == dtype
+        assert_within(outputs[layer.name], y, difference)
+    result = predict(architecture, params, x, dtype)
+    assert result.dtype == dtype
+    assert_within(result, y, difference)
 
 
 def test_forward_ends_as_the_documents_do(drawn: dict[str, Params]) -> None:
@@ -88,7 +98,16 @@ def test_forward_ends_as_the_documents_do(drawn: dict[str, Params]) -> None:
     assert logits.max() > 1
 
 
-@given(n=st.integers(1, 2 * BLOCK + 1), seed=SEEDS)
+@pytest.fixture
+def few_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let images pass in blocks of 5, in chunks of 2, so that few show what many would."""
+    monkeypatch.setattr(MODULE, "BLOCK", 5)
+    monkeypatch.setattr(network, "CHUNK", 2)
+
+
+@pytest.mark.usefixtures("few_together")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # every example wants the same sizes
+@given(n=st.integers(1, 11), seed=SEEDS)
 def test_forward_is_the_composition_of_definitions(n: int, seed: int) -> None:
     """On integers the network is, bit for bit, the definitions of its layers one after another; for every batch size."""
     x = integers((n, *SMALL.input_shape), seed)
@@ -122,17 +141,19 @@ def test_float32_is_computed_in_float32() -> None:
 def test_every_layer_is_computed_in_the_dtype(
     architecture: Architecture, drawn: dict[str, Params], dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every layer receives and returns the dtype that was asked for: no layer computes in another and rounds."""
+    """Every layer receives, returns and holds between the dtype that was asked for: none computes in another and rounds."""
     met: set[np.dtype[Any]] = set()
+    take = team.Worker.take
 
-    def watched(layer: Any, params: Mapping[str, Array], x: Array, **how: Any) -> Array:
-        y = apply(layer, params, x, **how)
-        met.update([x.dtype, y.dtype], (a.dtype for a in params.values()))
-        return y
+    def watched(worker: team.Worker, name: str, shape: tuple[int, ...], held: Any) -> Array:
+        met.add(np.dtype(held))
+        return take(worker, name, shape, held)
 
-    monkeypatch.setattr(MODULE, "apply", watched)
-    predict(architecture, drawn[architecture.name], images(architecture, 1).astype(np.float16), dtype)
-    assert met == {np.dtype(dtype)}
+    monkeypatch.setattr(team.Worker, "take", watched)
+    params, x = drawn[architecture.name], images(architecture, 1).astype(np.float16)
+    predict(architecture, params, x, dtype)
+    outputs = forward(architecture, params, x, dtype)
+    assert met | {y.dtype for y in outputs.values()} == {np.dtype(dtype)}
 
 
 # ---- Training ----------------------------------------------------------------------------------------------------------
@@ -151,7 +172,8 @@ def test_masks_worked_out_by_hand() -> None:
     assert_equal(forward(architecture, params, x)["out"], np.array([[232.0]]))
 
 
-@pytest.mark.parametrize("n", [1, BLOCK + 1])
+@pytest.mark.usefixtures("few_together")
+@pytest.mark.parametrize("n", [1, 6])
 def test_masks_of_the_documents_dropouts(drawn: dict[str, Params], n: int) -> None:
     """In training tf1_graph's kept values are 1.25 times what came in and the dropped ones 0, image by image, at each dropout."""
     architecture = ARCHITECTURES["tf1_graph"]
@@ -337,7 +359,8 @@ def test_neighbours_values_change_nothing(architecture: Architecture, drawn: dic
         assert_equal(mixed[name][1], y[1])
 
 
-@pytest.mark.parametrize("n", [2, BLOCK + 3])
+@pytest.mark.usefixtures("few_together")
+@pytest.mark.parametrize("n", [2, 8])
 def test_batch_changes_nothing_but_rounding(drawn: dict[str, Params], n: int) -> None:
     """An image alone has the outputs that it has in a batch, within the roundings of two float64 computations, layer by layer.
 
@@ -365,6 +388,7 @@ def test_blocks_are_not_observable(block: int, monkeypatch: pytest.MonkeyPatch) 
     expected, result = forward(SMALL, PARAMS, x, np.float64), predict(SMALL, PARAMS, x)
     trained = forward(SMALL, PARAMS, x, masks=masks)
     monkeypatch.setattr(MODULE, "BLOCK", block)
+    monkeypatch.setattr(network, "CHUNK", block)
     assert_equal(predict(SMALL, PARAMS, x), result)
     for name in expected:
         assert_equal(forward(SMALL, PARAMS, x)[name], expected[name])

@@ -1,0 +1,196 @@
+"""A network made ready for one dtype, and images passed through it in chunks, on threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from reference import ops
+from reference.fast.conv import conv2d
+from reference.fast.dense import dense
+from reference.fast.lrn import lrn
+from reference.fast.pool import max_pool2d
+from reference.fast.resize import resize_bilinear
+from reference.fast.resized_conv import resized_conv2d, worth_it
+from reference.fast.step import Step
+from reference.fast.team import Array, Team, Worker, parts, processors
+from reference.layers import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
+from reference.shapes import Shape, output_shape
+
+# Images that pass the image layers together: enough for the last convolutions' matrices to be tall, few enough for a cache.
+CHUNK = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One layer, ready; `back` 2 where it takes not the output before it, but the input of the layer that made that."""
+
+    layer: Layer
+    step: Step
+    back: int = 1
+
+
+@dataclass(kw_only=True)
+class Network:
+    """Layers ready for one dtype: `predict` the result alone, `forward` every layer's output."""
+
+    stages: tuple[Stage, ...]
+    dtype: DTypeLike
+    finite: bool  # False: a parameter may not be finite, and the results mean nothing
+
+    def predict(self, x: Array, result: Array) -> None:
+        """Write the last layer's output for x (N, *input_shape) to `result`."""
+        images, vectors = self.stages[: self._split], self.stages[self._split :]
+        between = np.empty((len(x), *images[-1].step.shape), self.dtype) if vectors else result
+        with Team(processors()) as team:
+            _over(team, len(x), lambda some, worker: _chain(images, x[some], between[some], worker))
+            if vectors:
+                _chain(vectors, between, result, team)
+        self.finite = self.finite and team.finite
+
+    def forward(self, x: Array, outputs: Mapping[str, Array], masks: Mapping[str, NDArray[np.bool_]] | None) -> None:
+        """Write every layer's output for x (N, *input_shape) to outputs[its name]."""
+        images, vectors = self.stages[: self._split], self.stages[self._split :]
+
+        def run(stages: Sequence[Stage], some: slice, x: Array, worker: Worker) -> None:
+            values = [np.ascontiguousarray(x)]
+            for stage in stages:
+                y = outputs[stage.layer.name][some]
+                if isinstance(stage.layer, Dropout) and masks is not None:
+                    y[...] = ops.dropout(values[-1], masks[stage.layer.name][some], rate=stage.layer.rate)
+                else:
+                    stage.step.run(values[-stage.back], y, worker)
+                values.append(y)
+
+        with Team(processors()) as team:
+            _over(team, len(x), lambda some, worker: run(images, some, x[some], worker))
+            run(vectors, slice(0, len(x)), outputs[images[-1].layer.name], team)
+        self.finite = self.finite and team.finite
+
+    @property
+    def _split(self) -> int:
+        """The number of stages up to and with Flatten: dense layers, whose weights are many, come after it."""
+        return next((at for at, stage in enumerate(self.stages, 1) if isinstance(stage.layer, Flatten)), len(self.stages))
+
+
+def _over(team: Team, n: int, work: Callable[[slice, Worker], None]) -> None:
+    """Do the work for n images: chunks shared among the team, or each step of one chunk, where there are too few images."""
+    if n < team.hands:
+        work(slice(0, n), team)
+    else:
+        team.share(work, parts(n, CHUNK, team.hands))
+
+
+def prepare(
+    layers: Sequence[Layer], params: Mapping[str, Mapping[str, Array]], image: Shape, dtype: DTypeLike, *, every_output: bool
+) -> Network:
+    """Make layers ready for x (N, *image) of `dtype`. `every_output`: for `forward`; else for `predict`."""
+    stages: list[Stage] = []
+    shapes = [image]
+    for layer in layers if every_output else rearranged(layers):
+        own = params.get(layer.name, {})
+        before = stages[-1].layer if stages else None
+        if isinstance(layer, Conv) and isinstance(before, Resize) and worth_it(before, layer, _image(shapes[-2])):
+            step = _joined(before, layer, own, shapes[-2], dtype)
+            if every_output:
+                stages.append(Stage(layer=layer, step=step, back=2))
+            else:
+                stages[-1] = Stage(layer=layer, step=step)
+        else:
+            stages.append(Stage(layer=layer, step=_step(layer, own, shapes[-1], dtype)))
+        shapes.append(output_shape(layer, shapes[-1]))
+    return Network(stages=tuple(stages), dtype=dtype, finite=all(stage.step.finite for stage in stages))
+
+
+def rearranged(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers of the same result, for the same parameters: no dropout, and ReLU after the pooling that follows it.
+
+    The largest of positive parts is the positive part of the largest, exactly, and there are fewer of them.
+    """
+    result: list[Layer] = []
+    for layer in layers:
+        match layer:
+            case Dropout():
+                pass
+            case MaxPool() if result and isinstance(result[-1], ReLU):
+                result[-1:] = [layer, result[-1]]
+            case MaxPool() if result and isinstance(result[-1], Conv) and result[-1].activation == "relu":
+                result[-1:] = [replace(result[-1], activation=None), layer, ReLU(name=f"{result[-1].name}_relu")]
+            case _:
+                result.append(layer)
+    return result
+
+
+def _chain(stages: Sequence[Stage], x: Array, result: Array, worker: Worker) -> None:
+    """Write the last stage's output, or x where there is no stage, to `result`; the outputs between share two buffers."""
+    x = np.ascontiguousarray(x)
+    names = ["even", "odd"]
+    for at, stage in enumerate(stages):
+        if at == len(stages) - 1:
+            y = result
+        elif stage.step.in_place and at > 0:
+            y = x.reshape(len(x), *stage.step.shape)
+        else:
+            names.reverse()
+            y = worker.take(names[0], (len(x), *stage.step.shape), x.dtype)
+        stage.step.run(x, y, worker)
+        x = y
+    if not stages:
+        result[...] = x
+
+
+def _step(layer: Layer, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
+    match layer:
+        case Resize(height=height, width=width):
+            return resize_bilinear(_image(shape), dtype, height=height, width=width)
+        case Conv(strides=strides, padding=padding, activation=activation):
+            how: Any = {"strides": strides, "padding": padding, "relu": activation == "relu"}
+            return conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, **how)
+        case LRN(depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta):
+            return lrn(shape, dtype, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
+        case ReLU():
+            return Step(run=lambda x, y, _: _discard(np.maximum(x, 0, out=y)), shape=shape, in_place=True)
+        case MaxPool(pool_size=pool_size, strides=strides, padding=padding):
+            return max_pool2d(_image(shape), pool_size=pool_size, strides=strides, padding=padding)
+        case Dropout() | Flatten():
+            flat = output_shape(layer, shape)
+            return Step(run=lambda x, y, _: np.copyto(y, x.reshape(y.shape)), shape=flat, in_place=True)
+        case Dense(activation=activation):
+            step = dense(np.asarray(params["kernel"]), params["bias"], dtype, relu=activation == "relu")
+            return step if activation != "softmax" else _then_softmax(step)
+        case Softmax():
+            return _plain(ops.softmax, shape)
+        case _:
+            assert_never(layer)
+
+
+def _joined(resize: Resize, conv: Conv, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
+    how: Any = {"strides": conv.strides, "padding": conv.padding, "relu": conv.activation == "relu"}
+    size = resize.height, resize.width
+    return resized_conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, size=size, **how)
+
+
+def _plain(op: Callable[[Array], Array], shape: Shape) -> Step:
+    """Return a step by definition: its layer is too small a part of the work."""
+    return Step(run=lambda x, y, _: np.copyto(y, op(x)), shape=shape)
+
+
+def _then_softmax(step: Step) -> Step:
+    def run(x: Array, y: Array, worker: Worker) -> None:
+        step.run(x, y, worker)
+        y[...] = ops.softmax(y)
+
+    return replace(step, run=run)
+
+
+def _image(shape: Shape) -> tuple[int, int, int]:
+    h, w, c = shape
+    return h, w, c
+
+
+def _discard(_: object) -> None:
+    """Return nothing, as a step does."""
