@@ -30,14 +30,20 @@ class NumpyPort:
         self.chain: list[tuple[Step, Part, dict[str, Array]]] = []
         ported, own = as_ported(mistake, params), {layer.name: layer for layer in mistake.architecture.layers}
         shape: tuple[int, ...] = mistake.architecture.input_shape
-        sequence = [("input", part) for part in mistake.input] + [(name, part) for name, parts in mistake.network for part in parts]
+        sequence = [("input", part) for part in mistake.input] + [
+            (name, part) for name, parts in mistake.network for part in parts
+        ]
         for place, (name, part) in enumerate(sequence):
             shape = shape_after((part,), shape, own.get(name))
             weights = _taken(part, ported.get(name, {}))
             means = part if isinstance(part, get_args(Layer)) else "bias" if part == Bias() else None
             params_in = sum(value.size for value in weights.values())
             step = Step(
-                name=f"s{place}", kind=type(part).__name__, means=means, output_shape=shape, params=params_in  # type: ignore[arg-type]  # a layer
+                name=f"s{place}",
+                kind=type(part).__name__,
+                means=means,
+                output_shape=shape,
+                params=params_in,  # type: ignore[arg-type]  # a layer
             )
             self.chain.append((step, part, weights))
 

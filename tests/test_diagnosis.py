@@ -11,11 +11,11 @@ import pytest
 
 import reference
 from alexnet_ref.candidates.step import Array, Framework
+from alexnet_ref.checks.agreement import check_agreement
 from alexnet_ref.checks.dropout import check_dropout
 from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.checks.output import check_output
 from alexnet_ref.checks.probes import check_probes
-from alexnet_ref.checks.agreement import check_agreement
 from alexnet_ref.checks.weights import check_weights
 from alexnet_ref.compare import compare
 from alexnet_ref.diagnosis.fix import right_line
@@ -58,16 +58,20 @@ def odd(layer: str, *parts: Any) -> Mistake:
 # ---- Names ---------------------------------------------------------------------------------------------------------------
 
 NAMED = [
-    "padding.valid[conv1]",
+    "padding.none[conv1]",
     "kernels.mirrored[conv2]",
     "lrn.alpha_over_window[norm1]",
-    "lrn.divided_by_sum_of_squares[norm2]",
+    "lrn.over_rows[norm2]",
     "pooling.average[pool1]",
     "activations.leaky_relu[conv1]",
-    "bias.forgotten[conv2]",
+    "bias.missing[conv2]",
     "flatten.channels_first[flatten]",
-    "order.norm_before_pool[norm1]",
-    "precision.bfloat16[conv2]",
+    "softmax.log[out]",
+    "precision.bfloat16_result[conv2]",
+    "layout.mirrored[conv3]",
+    "order.doubled[norm1]",
+    "order.after_norm1[pool1]",
+    "input.minus_one_to_one",
 ]
 
 
@@ -77,4 +81,205 @@ def test_names(mistake: str) -> None:
     diagnosis = of_mistake(mistake).diagnoses[0]
     assert diagnosis.best is not None
     assert diagnosis.best.mistake == mistake
-    assert diagnosis.documented.ratio > 1
+
+
+@pytest.mark.parametrize("architecture", [TF1, KERAS], ids=lambda network: network.name)
+def test_right(architecture: reference.Architecture) -> None:
+    """A right port conforms and has no diagnosis."""
+    report = judged(NumpyPort(right(architecture), PARAMS[architecture.name]), architecture)
+    assert report.conforms
+    assert report.diagnoses == ()
+
+
+DROPOUT = ["keep_for_rate", "not_scaled", "at_inference", "never", "same_mask_always", "gaussian", "whole_channels"]
+
+
+@pytest.mark.parametrize("word", DROPOUT)
+def test_dropout(word: str) -> None:
+    """A mistake that random masks hide is named by what repeated calls have in common."""
+    diagnosis = of_mistake(f"dropout.{word}[drop2]").diagnoses[0]
+    assert diagnosis.layer == "drop2"
+    assert diagnosis.best is not None
+    assert diagnosis.best.mistake == f"dropout.{word}[drop2]"
+
+
+def test_two_layers() -> None:
+    """Two mistakes in different layers are both named, the first layer's first."""
+    both = together(named(TF1, "lrn.beta_one[norm1]"), named(TF1, "pooling.average[pool2]"))
+    assert both is not None
+    names = [diagnosis.best and diagnosis.best.mistake for diagnosis in of_mistake(both).diagnoses]
+    assert names == ["lrn.beta_one[norm1]", "pooling.average[pool2]"]
+
+
+def test_black_box() -> None:
+    """Two mistakes are named together where the port shows nothing but its result."""
+    both = together(named(TF1, "lrn.switched_off[norm1]"), named(TF1, "bias.missing[fc1]"))
+    assert both is not None
+    params = PARAMS[TF1.name]
+    checks = (check_facts, check_agreement, check_output)
+    report = verify(
+        lambda x: list(run_network(both, params, x).values())[-1].astype(np.float32),
+        TF1,
+        images=np.random.default_rng(0).random((2, *TF1.input_shape)).astype(np.float32),
+        params=params,
+        checks=checks,
+    )
+    best = report.diagnoses[0].best
+    assert best is not None
+    found = {_class(name) for name in best.mistake.split(" + ")}
+    assert found == {"no norm1", "bias.missing[fc1]"}
+
+
+def _class(name: str) -> str:
+    return "no norm1" if name in ("lrn.switched_off[norm1]", "order.missing[norm1]") else name
+
+
+# ---- Numbers -------------------------------------------------------------------------------------------------------------
+
+
+def test_alpha_fitted() -> None:
+    """The alpha of a port that divides it by the window is fitted as closely as the least fault of alpha that is found."""
+    best = of_mistake("lrn.alpha_over_window[norm1]").diagnoses[0].best
+    assert best is not None
+    norm, shape = TF1["norm1"], layer_inputs(TF1)["norm1"]
+    fault = next(fault for fault in faults(norm, shape) if fault.parameter == "alpha")
+    wrong = 0.001 / 81
+    assert best.fitted["alpha"] == pytest.approx(wrong, rel=least(norm, shape, fault).size, abs=0)
+    assert f"{best.fitted['alpha']:.4e}" == "1.2346e-05"
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", 3e-4), ("beta", 0.6), ("bias", 1.7)])
+def test_unnamed_number(name: str, value: float) -> None:
+    """A number of LRN that no mistake of the catalogue has is fitted, and called by its value."""
+    norm = TF1["norm2"]
+    assert isinstance(norm, LRN)
+    best = of_mistake(odd("norm2", replace(norm, **{name: value}))).diagnoses[0].best  # type: ignore[arg-type]  # a number
+    assert best is not None
+    assert best.mistake == f"fit.{name}[norm2]"
+    assert best.fitted == {name: pytest.approx(value, rel=1e-5, abs=0)}
+
+
+def test_scale_fitted() -> None:
+    """A layer whose result is three times what it should be is said to be so."""
+    best = of_mistake(odd("fc1", TF1["fc1"], Affine(scale=(3.0,)))).diagnoses[0].best
+    assert best is not None
+    assert best.fitted["scale"] == pytest.approx(3, rel=1e-6, abs=0)
+
+
+# ---- What puts it right --------------------------------------------------------------------------------------------------
+
+LINES: dict[Framework, str] = {
+    "torch": "torch.nn.LocalResponseNorm(size=9, alpha=0.001, beta=0.75, k=1)",
+    "onnx": "LRN with size=9, alpha=0.001, beta=0.75, bias=1",
+    "keras": "tf.nn.local_response_normalization(x, depth_radius=4, bias=1, alpha=0.0001111111111, beta=0.75)",
+}
+
+
+@pytest.mark.parametrize("framework", LINES)
+def test_fix(framework: Framework) -> None:
+    """The best hypothesis carries the right line, in the port's own framework and in its meaning of alpha."""
+
+    class Port(NumpyPort):
+        pass
+
+    Port.framework = framework
+    best = of_mistake("lrn.alpha_over_window[norm1]", Port).diagnoses[0].best
+    assert best is not None
+    assert best.fix == f"Write it as {LINES[framework]}."
+
+
+@pytest.mark.parametrize("framework", LINES)
+@pytest.mark.parametrize("layer", [*TF1.layers, *KERAS.layers], ids=lambda layer: layer.name)
+def test_fix_of_every_layer(framework: Framework, layer: Layer) -> None:
+    """Every layer has a right line in every framework, and none where the framework is unknown."""
+    shape = layer_inputs(TF1 if layer in TF1.layers else KERAS)[layer.name]
+    assert right_line(layer, shape, framework).startswith("Write it as ")
+    assert right_line(layer, shape, "") == ""
+
+
+def test_same_padding_in_torch() -> None:
+    """SAME padding that is not symmetric is written before the convolution in PyTorch: 3 before, 4 after."""
+    line = right_line(KERAS["conv2d"], layer_inputs(KERAS)["conv2d"], "torch")
+    assert "F.pad(x, (3, 4, 3, 4)) before nn.Conv2d(3, 26, (11, 11), stride=(4, 4))" in line
+
+
+# ---- Where the catalogue ends --------------------------------------------------------------------------------------------
+
+
+def test_smallest_input() -> None:
+    """Where nothing explains a layer, the evidence is an input with few numbers that are not 0, and it still fails."""
+
+    class Port(NumpyPort):
+        def step(self, place: int, x: Array, weights: Mapping[str, Array], *, training: bool = False) -> Array:
+            y = super().step(place, x, weights, training=training)
+            return np.where(y > 0, np.cos(y), y).astype(np.float32) if self.chain[place][0].kind == "LRN" else y
+
+    diagnosis = of_mistake(right(TF1), Port).diagnoses[0]
+    assert diagnosis.layer == "norm1"
+    assert diagnosis.best is None
+    assert "no mistake of the catalogue explains it" in diagnosis.sentence
+    evidence = diagnosis.evidence
+    assert evidence is not None
+    assert np.count_nonzero(evidence.x) == 1
+    norm = np.float64(evidence.x)
+    y = reference.ops.local_response_normalization(norm, depth_radius=4, bias=1.0, alpha=0.001 / 9, beta=0.75)
+    np.testing.assert_allclose(evidence.expected, y, rtol=1e-12)
+    assert not compare(np.where(y > 0, np.cos(y), y).astype(np.float32), y, evidence.allowed).passed
+
+
+def test_weights_changed_on_the_way() -> None:
+    """A port that changes its kernel before it uses it is judged by its own weights, where others pass by the change."""
+
+    class Port(NumpyPort):
+        def step(self, place: int, x: Array, weights: Mapping[str, Array], *, training: bool = False) -> Array:
+            step, _, own = self.chain[place]
+            if step.kind == "Conv" and step.params == 220 and not weights:
+                weights = {"kernel": own["kernel"][::-1, ::-1]}
+            return super().step(place, x, weights, training=training)
+
+    best = of_mistake(right(TF1), Port).diagnoses[0].best
+    assert best is not None
+    assert best.mistake == "kernels.mirrored[conv1]"
+
+
+def _raising(y: Array) -> Array:
+    raise RuntimeError(f"out of memory for {y.shape}")
+
+
+HOSTILE: dict[str, Callable[[Array], Any]] = {
+    "raises": _raising,
+    "nan": lambda y: np.full_like(y, np.nan),
+    "infinite": lambda y: np.full_like(y, np.inf),
+    "one short": lambda y: y[..., :-1],
+    "fewer images": lambda y: y[:1],
+    "empty": lambda y: y[:0],
+    "a number": lambda y: np.float32(y.sum()),
+    "zero": np.zeros_like,
+    "random": lambda y: np.random.default_rng().standard_normal(y.shape).astype(np.float32),
+    "huge": lambda y: y * np.float32(3e38),
+}
+
+
+@pytest.mark.parametrize("kind", ["Conv", "LRN", "MaxPool", "Dropout", "Flatten", "Dense"])
+@pytest.mark.parametrize("hostility", HOSTILE)
+def test_hostile(kind: str, hostility: str) -> None:
+    """Whatever a layer does, the report is made, and every diagnosis is a sentence."""
+
+    class Port(NumpyPort):
+        def step(self, place: int, x: Array, weights: Mapping[str, Array], *, training: bool = False) -> Array:
+            y = super().step(place, x, weights, training=training)
+            changed: Array = HOSTILE[hostility](y) if self.chain[place][0].kind == kind else y
+            return changed
+
+    report = of_mistake(right(TF1), Port)
+    assert not report.conforms
+    assert all(diagnosis.sentence for diagnosis in report.diagnoses)
+
+
+def test_confidence() -> None:
+    """A hypothesis that explains is far surer than one that merely fits best."""
+    certain = of_mistake("pooling.average[pool1]").diagnoses[0]
+    assert certain.confidence > 1000
+    unknown = of_mistake(odd("conv1", TF1["conv1"], Pointwise(function="tanh"), Affine(scale=(1.5,), offset=(0.3,)))).diagnoses[0]
+    assert unknown.best is None
+    assert unknown.confidence == 0

@@ -53,6 +53,7 @@ def test_every_check_function_is_counted() -> None:
         "check_lrn",
         "check_impulses",
         "check_dropout",
+        "check_training",
         "check_agreement",
         "check_output",
         "check_unseen",

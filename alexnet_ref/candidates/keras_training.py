@@ -25,7 +25,7 @@ def untrainable(model: Any) -> str:
     if getattr(model, "_compile_loss", None) is None and not model.losses:
         return "the model is compiled without a loss"
     # What is scaled for float16 is scaled back within the optimiser.
-    if hasattr(model.optimizer, "inner_optimizer") or model.optimizer.loss_scale_factor is not None:
+    if hasattr(model.optimizer, "inner_optimizer") or getattr(model.optimizer, "loss_scale_factor", None) is not None:
         return "its optimiser scales the loss"
     return ""
 

@@ -12,6 +12,7 @@ from alexnet_ref.checks.lrn import check_lrn
 from alexnet_ref.checks.output import check_output
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.products import check_products
+from alexnet_ref.checks.training import check_training
 from alexnet_ref.checks.unseen import check_unseen
 from alexnet_ref.checks.weights import check_weights
 from reference import Architecture
@@ -26,6 +27,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     check_lrn,
     check_impulses,
     check_dropout,
+    check_training,
     check_agreement,
     check_output,
     check_unseen,

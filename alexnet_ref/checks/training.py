@@ -30,7 +30,7 @@ from reference.ops import softmax_backward
 
 IMAGES = 2
 SAMPLE = 2**16  # elements of an array whose steps are looked at: an optimiser treats all elements of an array alike
-WHOLE = "network.training"
+WHOLE, LOSS = "network.training", "network.loss"
 Weights = Mapping[str, Mapping[str, Array]]
 
 
@@ -69,18 +69,29 @@ def check_training(candidate: Candidate, architecture: Architecture, material: M
     yield _loss(trained, batch, material.arithmetic)
     yield from _gradients(candidate, architecture, trained, batch, material.arithmetic)
     if not trained.weights:
-        yield not_checkable("network.step", None, trained.why)
-        return
+        return  # without an optimiser there is no loss either, which has been said
     rng = np.random.default_rng([material.seed, 8])
     for layer in _weighted(architecture):
         yield _step(layer, architecture.recipe, trained, batch.weights, rng, material.arithmetic)
 
 
 def training_ids(architecture: Architecture) -> list[str]:
-    """Return every id that `check_training` may give: `network.training` alone, or that and the others."""
+    """Return every id that `check_training` may give: `network.training` alone; or all, but for the steps where there are none."""
     gradients = [check_id(layer, "gradient") for layer in trained_layers(architecture)]
     steps = [check_id(layer, "step") for layer in _weighted(architecture)]
-    return [WHOLE, "network.loss", *gradients, "network.step", *steps]
+    return [WHOLE, LOSS, *gradients, *steps]
+
+
+def stand_in(check: str, made: Mapping[str, Check]) -> Check | None:
+    """Return, for a check of training that was not made, that it is not checkable, and why; None where it should have been."""
+    kind, _, layer = check.partition(".")[2].removesuffix("]").partition("[")
+    if kind not in ("gradient", "step") and check != LOSS:
+        return None
+    if WHOLE in made and LOSS not in made:  # nothing of it could be
+        return not_checkable(check, layer or None, made[WHOLE].fact)
+    if kind == "step" and LOSS in made and made[LOSS].status == "not checkable":
+        return not_checkable(check, layer, made[LOSS].fact)
+    return None
 
 
 def trained_layers(architecture: Architecture) -> list[Layer]:
@@ -155,17 +166,17 @@ def _severity(comparison: Comparison) -> tuple[bool, bool, float]:
 def _loss(trained: TrainedNetwork, batch: Batch, arithmetic: Arithmetic) -> Check:
     """Hold the loss, and its derivative with respect to the logits, against the document's, fed the port's own result."""
     if trained.loss is None:
-        return not_checkable("network.loss", None, trained.why)
+        return not_checkable(LOSS, None, trained.why)
     y = list(trained.outputs.values())[-1].astype(np.float64)
     dy = list(trained.output_gradients.values())[-1] if trained.output_gradients else None
     if y.shape != (len(batch.numbers), batch.classes) or not np.isfinite(y).all() or dy is None or dy.shape != y.shape:
         fact = f"no loss can be taken from a result of shape {y.shape} with {int((~np.isfinite(y)).sum())} numbers not finite"
-        return Check(id="network.loss", layer=None, status="failed", fact=fact)
+        return Check(id=LOSS, layer=None, status="failed", fact=fact)
     try:
         comparisons = (_from_logits if trained.logits else _from_probabilities)(trained.loss, y, dy, batch, arithmetic)
     except ValueError as error:  # InvalidInput: no probabilities
-        return Check(id="network.loss", layer=None, status="failed", fact=str(error))
-    return replace(compared("network.loss", "", _worst(comparisons)), layer=None)
+        return Check(id=LOSS, layer=None, status="failed", fact=str(error))
+    return replace(compared(LOSS, "", _worst(comparisons)), layer=None)
 
 
 def _from_logits(loss: float, z: Array, dz: Array, batch: Batch, arithmetic: Arithmetic) -> dict[str, Comparison]:

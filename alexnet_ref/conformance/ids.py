@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alexnet_ref.candidates import Fact, NotCheckable
 from alexnet_ref.checks import CHECKS, CheckFunction, Material
+from alexnet_ref.checks.training import check_training, training_ids
 from reference import Architecture
 from reference.params import all_param_shapes
 
@@ -54,7 +55,13 @@ def check_ids(architecture: Architecture, *, known_weights: bool = False) -> dic
     """
     silent, images = Silent(architecture), np.zeros((1, *architecture.input_shape), np.float32)
     material = Material(images=images, params=_zeros(architecture) if known_weights else None)
-    return {check.id: function for function in CHECKS for check in function(silent, architecture, material)}
+
+    def ids(function: CheckFunction) -> list[str]:
+        if function is check_training:  # which says no more than once that nothing of it is shown
+            return training_ids(architecture)
+        return [check.id for check in function(silent, architecture, material)]
+
+    return {check: function for function in CHECKS for check in ids(function)}
 
 
 def _zeros(architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:
