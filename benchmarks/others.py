@@ -33,14 +33,14 @@ Array = NDArray[Any]
 Runner = Callable[[Array], Array]
 
 
-def pytorch(architecture: Architecture, params: Params) -> Runner:
-    """Return the network in PyTorch, by its functions, without gradients."""
+def pytorch(architecture: Architecture, params: Params, *, device: str = "cpu") -> Runner:
+    """Return the network in PyTorch on this device ("cpu", "cuda"), by its functions, without gradients."""
     import torch
 
     held = {
         layer: {
-            "kernel": torch.from_numpy(_turned(np.asarray(parts["kernel"]))),
-            "bias": torch.from_numpy(np.array(parts["bias"])),
+            "kernel": torch.from_numpy(_turned(np.asarray(parts["kernel"]))).to(device),
+            "bias": torch.from_numpy(np.array(parts["bias"])).to(device),
         }
         for layer, parts in params.items()
     }
@@ -48,10 +48,10 @@ def pytorch(architecture: Architecture, params: Params) -> Runner:
 
     def run(x: Array) -> Array:
         with torch.inference_mode():
-            y = torch.from_numpy(x.transpose(0, 3, 1, 2))
+            y = torch.from_numpy(x.transpose(0, 3, 1, 2)).to(device)
             for layer, shape in zip(architecture.layers, shapes, strict=False):
                 y = _torch_layer(layer, held.get(layer.name, {}), y, shape)
-            result: Array = y.numpy()
+            result: Array = y.cpu().numpy()
             return result
 
     return run
@@ -155,11 +155,13 @@ def _onnx_activation(activation: str | None) -> list[tuple[str, dict[str, Any], 
     return [] if activation is None else [("Relu", {}, {})] if activation == "relu" else [("Softmax", {}, {"axis": -1})]
 
 
-def onnx_runtime(architecture: Architecture, params: Params) -> Runner:
-    """Return the network in ONNX Runtime, on the CPU."""
+def onnx_runtime(architecture: Architecture, params: Params, *, threads: int = 0) -> Runner:
+    """Return the network in ONNX Runtime, on the CPU, with so many threads; 0: as many as it likes."""
     onnxruntime = importlib.import_module("onnxruntime")  # untyped, and by this way Any to a type checker
     model = onnx_model(architecture, params).SerializeToString()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda x: np.asarray(session.run(None, {"x": x})[0])
 
 

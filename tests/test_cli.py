@@ -95,12 +95,12 @@ def test_verify_conforms_and_writes_json(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert (
         result.output.strip().splitlines()[-1]
-        == "tf1_graph: conforms: 135 of 135 checks passed, isolated and end to end; consistent with float32"
+        == "tf1_graph: conforms: 155 of 155 checks passed, isolated and end to end; consistent with float32"
     )
     document = json.loads(path.read_text())
     assert document["conforms"] is True
     assert document["reports"][0]["environment"]["tf32"] is False
-    assert len(document["reports"][0]["checks"]) == 135
+    assert len(document["reports"][0]["checks"]) == 155
 
 
 @pytest.mark.tf

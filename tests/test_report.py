@@ -232,3 +232,18 @@ def test_large_ratios_stay_readable() -> None:
     assert tables.numbers(check)[2] == "1.00e+30"
     assert tables.numbers(dataclasses.replace(check, ratio=math.inf))[2] == "inf"
     assert tables.numbers(dataclasses.replace(check, ratio=0.25))[2] == "0.250"
+
+
+def test_a_layer_of_which_nothing_was_compared_leaves_no_verdict() -> None:
+    """Right layers around it do not make a port conform: what the layer computes may be anything."""
+    unseen: list[tuple[str, str | None, Status]] = [
+        ("lrn.shape[norm1]", "norm1", "passed"),
+        *((f"lrn.{kind}[norm1]", "norm1", "not checkable") for kind in ("probe", "isolated", "end_to_end")),  # type: ignore[list-item]  # its words are Status's
+        ("network.weights", None, "not checkable"),
+    ]
+    report = made(GOOD, *unseen, ("dense.exact[out]", "out", "passed"))
+    assert report.verdict == "could not be checked"
+    assert "nothing was compared of norm1" in report.sentence
+    # Fed through it, the layer behind shows it; so does the network's result.
+    assert made(GOOD, *unseen, ("dense.isolated[out]", "out", "passed")).conforms
+    assert made(GOOD, *unseen, ("dense.end_to_end[out]", "out", "passed")).conforms

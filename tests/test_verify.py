@@ -13,14 +13,20 @@ import reference
 from alexnet_ref.candidates import as_port
 from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.checks import Check
+from alexnet_ref.models import compile_model
 from reference import InvalidInput, init_params
 
 pytestmark = pytest.mark.tf
 
 TF1 = reference.ARCHITECTURES["tf1_graph"]
 # Three facts, one probe and two comparisons on real digits for each layer; three more for each dropout and each sum of products;
-# impulses for these and for a sum before a softmax; a mean for each LRN; order, total and weights.
-CHECKS_RUN = {"keras_sequential": 21 * 6 + 2 * 3 + 7 * 3 + 8 + 2 + 3, "tf1_graph": 16 * 6 + 3 * 3 + 6 * 3 + 6 + 3 + 3}
+# impulses for these and for a sum before a softmax; a mean for each LRN; order, total and weights. Of training: whether all is
+# trained, the loss, a gradient for each layer but resizing, dropout and flattening, a step for each sum of products.
+TRAINING = {"keras_sequential": 2 + 17 + 8, "tf1_graph": 2 + 12 + 6}
+CHECKS_RUN = {
+    "keras_sequential": 21 * 6 + 2 * 3 + 7 * 3 + 8 + 2 + 3 + TRAINING["keras_sequential"],
+    "tf1_graph": 16 * 6 + 3 * 3 + 6 * 3 + 6 + 3 + 3 + TRAINING["tf1_graph"],
+}
 NOT_CHECKABLE = {
     "keras_sequential": ["conv.unseen[conv2d_3]", "conv.unseen[conv2d_4]", "flatten.order[flatten]"],
     "tf1_graph": [],
@@ -29,9 +35,9 @@ NOT_CHECKABLE = {
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
-    """Return both documented models with the oracle's initial parameters."""
+    """Return both documented models with the oracle's initial parameters, compiled."""
     return {
-        name: alexnet_ref.build_model(architecture, init_params(architecture, 1))
+        name: compile_model(alexnet_ref.build_model(architecture, init_params(architecture, 1)), architecture)
         for name, architecture in reference.ARCHITECTURES.items()
     }
 

@@ -39,7 +39,7 @@ def as_port(
     if "onnx" in frameworks:
         from alexnet_ref.candidates.onnx import OnnxPort
 
-        return OnnxPort(candidate)
+        return OnnxPort(candidate, architecture=architecture)
     if "torch" in frameworks:
         from alexnet_ref.candidates.torch import TorchPort
 

@@ -80,7 +80,9 @@ def _merged(architecture: Architecture, steps: Sequence[Step]) -> list[Architect
     layers: list[Layer] = []
     for layer in architecture.layers:
         last = layers[-1] if layers else None
-        if isinstance(last, (Conv, Dense)) and last.activation is None and (activation := _activation(layer)):
+        activation = _activation(layer)
+        words = ("relu",) if isinstance(last, Conv) else ("relu", "softmax")
+        if isinstance(last, (Conv, Dense)) and last.activation is None and activation in words:
             layers[-1] = replace(last, activation=activation)  # type: ignore[arg-type]  # refused where a layer has no such word
         else:
             layers.append(layer)

@@ -61,7 +61,7 @@ def check_training(candidate: Candidate, architecture: Architecture, material: M
         yield not_checkable(WHOLE, None, why)
         return
     batch = drawn_batch(architecture, material.seed)
-    trained = _train(candidate, architecture, batch)
+    trained = train(candidate, architecture, batch)
     if isinstance(trained, Check):
         yield trained
         return
@@ -80,18 +80,6 @@ def training_ids(architecture: Architecture) -> list[str]:
     gradients = [check_id(layer, "gradient") for layer in trained_layers(architecture)]
     steps = [check_id(layer, "step") for layer in _weighted(architecture)]
     return [WHOLE, LOSS, *gradients, *steps]
-
-
-def stand_in(check: str, made: Mapping[str, Check]) -> Check | None:
-    """Return, for a check of training that was not made, that it is not checkable, and why; None where it should have been."""
-    kind, _, layer = check.partition(".")[2].removesuffix("]").partition("[")
-    if kind not in ("gradient", "step") and check != LOSS:
-        return None
-    if WHOLE in made and LOSS not in made:  # nothing of it could be
-        return not_checkable(check, layer or None, made[WHOLE].fact)
-    if kind == "step" and LOSS in made and made[LOSS].status == "not checkable":
-        return not_checkable(check, layer, made[LOSS].fact)
-    return None
 
 
 def trained_layers(architecture: Architecture) -> list[Layer]:
@@ -118,7 +106,7 @@ def drawn_batch(architecture: Architecture, seed: int) -> Batch:
     )
 
 
-def _train(candidate: Any, architecture: Architecture, batch: Batch) -> TrainedNetwork | Check:
+def train(candidate: Any, architecture: Architecture, batch: Batch) -> TrainedNetwork | Check:
     """Train with labels in the document's form, or else, since a loss may be written for the other, in that."""
     forms = [batch.numbers, batch.one_hot]
     if architecture.recipe.loss == "softmax_cross_entropy_with_logits":

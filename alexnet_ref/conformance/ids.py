@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ref.candidates import Fact, NotCheckable
-from alexnet_ref.checks import CHECKS, CheckFunction, Material
-from alexnet_ref.checks.training import check_training, training_ids
+from alexnet_ref.checks import CHECKS, Check, CheckFunction, Material
+from alexnet_ref.checks.check import not_checkable
+from alexnet_ref.checks.training import LOSS, WHOLE, check_training, training_ids
 from reference import Architecture
 from reference.params import all_param_shapes
 
@@ -62,6 +63,26 @@ def check_ids(architecture: Architecture, *, known_weights: bool = False) -> dic
         return [check.id for check in function(silent, architecture, material)]
 
     return {check: function for function in CHECKS for check in ids(function)}
+
+
+def unmade(check: str, made: Mapping[str, Check]) -> Check | None:
+    """Return, for a check that rightly was not made, that it is not checkable, and why; None where it should have been.
+
+    Of training, whose own check says for all of it why it cannot be checked; of images that begin where each layer can be fed.
+    """
+    concept, _, rest = check.partition(".")
+    kind, _, layer = rest.removesuffix("]").partition("[")
+    if check in made:
+        return None
+    if concept == "network" and kind == "probe" and not any(other.startswith("network.probe[") for other in made):
+        return not_checkable(check, None, "every layer can be fed by itself, and need not be judged from the pixels")
+    if kind not in ("gradient", "step") and check != LOSS:
+        return None
+    if WHOLE in made and LOSS not in made:  # nothing of it could be
+        return not_checkable(check, layer or None, made[WHOLE].fact)
+    if kind == "step" and LOSS in made and made[LOSS].status == "not checkable":
+        return not_checkable(check, layer, made[LOSS].fact)
+    return None
 
 
 def _zeros(architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from alexnet_ref.candidates import Candidate, NotCheckable
 from alexnet_ref.candidates.paired import PairedCandidate
+from alexnet_ref.candidates.pairing import Block
 from alexnet_ref.candidates.step import Framework
 from alexnet_ref.checks import Check, Material
 from alexnet_ref.checks.agreement import own_weights
@@ -90,17 +91,23 @@ def _wrong(architecture: Architecture, checks: Sequence[Check]) -> list[Layer]:
 
 
 def _layer(candidate: Candidate, layer: Layer, kinds: set[str], material: Material) -> Iterator[Diagnosis]:
-    if "weights" in kinds:
-        yield from _weights(candidate, layer, material)
+    """Yield what is wrong with the layer's function, then with its weights: where the function is wrong too, it may be why."""
+    weighed = list(_weights(candidate, layer, material)) if "weights" in kinds else []
     if kinds == {"weights"}:
+        yield from weighed
         return
     try:
-        yield _dropout(candidate, layer, material) if isinstance(layer, Dropout) else _function(candidate, layer, material)
+        found = _dropout(candidate, layer, material) if isinstance(layer, Dropout) else _function(candidate, layer, material)
+        if isinstance(layer, Dropout) and found.best is None:  # a step of the layer behind may stand in its place
+            other = _function(candidate, layer, material)
+            found = other if other.best else found
     except NotCheckable:
+        yield from weighed
         return
     except Exception as error:  # noqa: BLE001 - a port may raise anything
         words = f"raises {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
-        yield Diagnosis(layer=layer.name, documented=_raises(words), hypotheses=())
+        found = Diagnosis(layer=layer.name, documented=_raises(words), hypotheses=())
+    yield from sorted([found, *weighed], key=lambda diagnosis: diagnosis.best is None)
 
 
 def _function(candidate: Candidate, layer: Layer, material: Material) -> Diagnosis:
@@ -176,7 +183,8 @@ def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
             shown = candidate.outputs(images)
         except Exception:  # noqa: BLE001 - a port may raise anything; the checks have told so
             return
-        of = output.whole(architecture, params, images, shown, material.arithmetic)
+        merged = frozenset(name for block in _blocks(candidate) for name in block.layers[:-1])
+        of = output.whole(architecture, params, images, shown, arithmetic=material.arithmetic, merged=merged)
         documented, found = output.explanations(catalogue, of)
     # Steps that make up a wrong network without any guess name it, even where its numbers are the document's or cannot be had.
     told = [(of and output.held_alone(mistake, of)) or _by_steps(mistake) for mistake in fitting]
@@ -184,6 +192,10 @@ def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
     found = (*sorted(told, key=lambda h: not h.explains), *(h for h in found if h.mistake not in names))
     if found and (documented.ratio > 1 or found[0].explains):
         yield _diagnosis(None, documented, found, "", None)
+
+
+def _blocks(candidate: Candidate) -> Sequence[Block]:
+    return candidate.pairing.blocks if isinstance(candidate, PairedCandidate) else ()
 
 
 def _by_steps(mistake: Mistake) -> Hypothesis:

@@ -50,7 +50,10 @@ def explanations(layer: Dropout, mistakes: Sequence[Mistake], calls: Calls) -> t
     documented = _judged("none", "the document's dropout", right, calls)
     found = [_judged(m.id, m.words, part, calls) for m in mistakes if (part := _part(m, layer)) is not None and part != right]
     found += list(_measured(layer, calls))
-    return documented, tuple(sorted(found, key=lambda h: (not h.explains, h.residual if not h.explains else 0)))
+    absent = {m.id for m in mistakes if not dict(m.network).get(layer.name)}  # what has a step is rather wrong than missing
+    return documented, tuple(
+        sorted(found, key=lambda h: (not h.explains, h.residual if not h.explains else 0, h.mistake in absent))
+    )
 
 
 def _part(mistake: Mistake, layer: Dropout) -> OddDropout | None:

@@ -20,10 +20,10 @@ def fits(seen: Observed, *, explained: bool) -> Iterator[Hypothesis]:
 
     LRN's are fitted in the document's window first, and in others where that does not explain it, nor has anything (`explained`).
     """
-    if isinstance(seen.layer, LRN):
-        yield from _lrn(seen.layer, seen, explained=explained)
+    found = list(_lrn(seen.layer, seen, explained=explained)) if isinstance(seen.layer, LRN) else []
     if seen.received.shape == seen.expected.shape:
-        yield from _affine(seen)
+        found += _affine(seen)
+    yield from sorted(found, key=lambda hypothesis: len(hypothesis.fitted))  # of two that explain it, the one with fewer numbers
 
 
 def _affine(seen: Observed) -> Iterator[Hypothesis]:

@@ -14,7 +14,7 @@ from alexnet_ref.checks.probes import probe_input
 from alexnet_ref.diagnosis.diagnosis import Array, Hypothesis
 from alexnet_ref.mistakes.interpret import run
 from alexnet_ref.mistakes.mistake import Mistake, documented
-from alexnet_ref.mistakes.parts import Parts
+from alexnet_ref.mistakes.parts import Parts, Rounded
 from reference import LRN, InvalidInput, Layer, param_shapes
 from reference.forward import apply
 
@@ -96,11 +96,24 @@ def catalogued(mistakes: Sequence[Mistake], seen: Observed) -> Iterator[Hypothes
             continue
         for parts in changed(mistake, seen.layer):
             try:
-                predicted = run(parts, seen.params, seen.x)
+                predicted = _predicted(parts, seen)
             except (InvalidInput, ValueError, KeyError):  # another shape of weights or input than the layer was given
                 continue
             if (hypothesis := held(mistake.id, mistake.words, predicted, seen)) is not None:
                 yield hypothesis
+
+
+def _predicted(parts: Parts, seen: Observed) -> Array:
+    """Return what the parts give; where they round at last, the nearest to what was received of what rounding may give.
+
+    Of two numbers that differ by rounding errors, one may lie on either side of the middle between two coarse ones.
+    """
+    if not (len(parts) > 1 and isinstance(parts[-1], Rounded)):
+        return run(parts, seen.params, seen.x)
+    exact = run(parts[:-1], seen.params, seen.x)
+    margin = seen.slack * rms(exact)
+    low, high = (run(parts[-1:], {}, exact + sign * margin) for sign in (-1, 1))
+    return np.clip(seen.received, low, high) if low.shape == seen.received.shape else low
 
 
 def changed(mistake: Mistake, layer: Layer) -> Iterator[Parts]:

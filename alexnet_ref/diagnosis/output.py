@@ -20,6 +20,8 @@ from alexnet_ref.mistakes.mistake import Mistake, Network, documented
 from reference import Architecture, InvalidInput, Params
 from reference.forward import apply, as_params
 
+NEAREST = 5  # of the mistakes that explain most, to each of which every other is added where none explains all
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Whole:
@@ -30,12 +32,21 @@ class Whole:
     images: Array
     shown: Mapping[str, Array]
     arithmetic: Arithmetic
+    merged: frozenset[str] = frozenset()  # layers that the port computes in one step with the next: nothing shows behind them
 
 
-def whole(architecture: Architecture, params: Params, images: Array, shown: Mapping[str, Array], arithmetic: Arithmetic) -> Whole:
+def whole(
+    architecture: Architecture,
+    params: Params,
+    images: Array,
+    shown: Mapping[str, Array],
+    *,
+    arithmetic: Arithmetic,
+    merged: frozenset[str] = frozenset(),
+) -> Whole:
     """Gather what the port made of the images."""
     exact = as_params(architecture, params, np.float64)
-    return Whole(architecture=architecture, params=exact, images=images, shown=shown, arithmetic=arithmetic)
+    return Whole(architecture=architecture, params=exact, images=images, shown=shown, arithmetic=arithmetic, merged=merged)
 
 
 def explanations(mistakes: Sequence[Mistake], of: Whole) -> tuple[Hypothesis, tuple[Hypothesis, ...]]:
@@ -49,8 +60,8 @@ def explanations(mistakes: Sequence[Mistake], of: Whole) -> tuple[Hypothesis, tu
     found = ranked([h for mistake in shown if (h := _held(mistake, of, stretches)) is not None])
     whole_run = _observed(of, 0, len(of.architecture.layers), stretches)
     if found and not found[0].explains:
-        first = single[found[0].mistake]
-        pairs = (together(first, mistake) for mistake in shown)
+        nearest = [single[hypothesis.mistake] for hypothesis in found[:NEAREST]]
+        pairs = (together(first, mistake) for first in nearest for mistake in shown)
         found = ranked([*(h for both in pairs if both and (h := _held(both, of, stretches)) is not None), *found])
     right = held("none", "the document's network", whole_run.expected, whole_run)
     return right or Hypothesis(mistake="none", words="the document's network", ratio=float("inf"), residual=1.0), found
@@ -113,7 +124,7 @@ def _visible(of: Whole, start: int, stop: int) -> tuple[int, int]:
     names = [layer.name for layer in of.architecture.layers]
     while start > 0 and names[start - 1] not in of.shown:
         start -= 1
-    while stop < len(names) and names[stop] not in of.shown:
+    while stop < len(names) and (names[stop] not in of.shown or (stop > 0 and names[stop - 1] in of.merged)):
         stop += 1
     return start, stop
 

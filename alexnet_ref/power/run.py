@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_ref.checks import CHECKS
 from alexnet_ref.checks.impulses import check_impulses
@@ -56,8 +58,18 @@ def right_ports(framework: str, architecture: Architecture, seeds: Sequence[int]
     """Yield the report of a right port for each seed of its weights and of the probes, all checks made."""
     build = _builder(framework)
     for seed in seeds:
-        params = init_params(architecture, seed)
+        params = weights(architecture, seed)
         yield seed, _judged(build(right(architecture), params), architecture, params, seed, CHECKS)
+
+
+def weights(architecture: Architecture, seed: int) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Return weights as training leaves them rather than as it starts: no bias is zero, where its mistakes would not show."""
+    params, rng = init_params(architecture, seed), np.random.default_rng(seed)
+    biases = {layer: rng.standard_normal(parts["bias"].shape, np.float32) / 4 for layer, parts in params.items()}
+    return {
+        layer: {"kernel": parts["kernel"], "bias": parts["bias"] if parts["bias"].any() else biases[layer]}
+        for layer, parts in params.items()
+    }
 
 
 def _builder(framework: str) -> Any:
@@ -84,7 +96,7 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
 
     if mistake.shows == "recipe":
         return ended("not judged", why="no check of training steps")
-    params = init_params(mistake.architecture, SEED)
+    params = weights(mistake.architecture, SEED)
     try:
         model = build(mistake, params)
     except InvalidInput as error:
@@ -93,6 +105,8 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
         report = _judged(model, mistake.architecture, params, 0, QUICK)
         if report.conforms:
             report = _judged(model, mistake.architecture, params, 0, (check_impulses,))
+    except InvalidInput as error:  # "could not be judged": not accepted, nor rejected
+        return ended("not judged", why=str(error))
     except Exception as error:  # noqa: BLE001 - one failure of the judge shall not end the census; it is counted
         return ended("error", why=f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}")
     if not report.of("failed"):

@@ -50,10 +50,31 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """One failure is enough; nothing that failed and nothing that passed is no verdict."""
+        """One failure is enough; without any, a port conforms if each of its layers was compared with the oracle."""
         if self.of("failed"):
             return "does not conform"
-        return "conforms" if self.of("passed") else "could not be checked"
+        return "conforms" if self.of("passed") and not self.uncompared else "could not be checked"
+
+    @property
+    def uncompared(self) -> list[str]:
+        """The layers of which no number was compared: not by themselves, not with the layer behind, not at the result.
+
+        What is the identity in inference, or moves numbers alone, is seen in its neighbours.
+        """
+        kinds = _kinds(self.checks)
+        last = next(reversed(kinds), None)
+        if last is None or "end_to_end" in kinds[last]:
+            return []
+        found: list[str] = []
+        unseen: list[str] = []  # layers that the next one's comparison may include
+        for layer, passed in kinds.items():
+            if "isolated" in passed:
+                unseen = []
+            elif not passed.difference(_FACTS) and not _is_carried(self.checks, layer):
+                unseen.append(layer)
+                continue
+            found, unseen = [*found, *unseen], []
+        return [*found, *unseen]
 
     @property
     def conforms(self) -> bool:
@@ -99,6 +120,8 @@ class Report:
             (check, why), others = next(iter(stale.items())), len(stale) - 1
             more = f" (and {others} more)" if others else ""
             line += f"; {_count(len(stale), 'stale expectation')}: {check} {why}{more}"
+        if (uncompared := self.uncompared) and not failed:
+            line += f"; nothing was compared of {', '.join(uncompared)}: --params names a file with the weights it should have"
         if self.arithmetic:
             line += f"; consistent with {self.arithmetic}"
         if skipped:
@@ -107,6 +130,25 @@ class Report:
             more = f" (and {others} more reason{'s' if others > 1 else ''})" if others else ""
             line += f"; {len(skipped)} not checkable, because {reason}{more}"
         return line
+
+
+# Kinds of checks that compare what a port says, not what it computes.
+_FACTS = {"shape", "params", "hyperparameters", "present", "before", "after", "weights", "unseen", "order"}
+
+
+def _kinds(checks: tuple[Check, ...]) -> dict[str, set[str]]:
+    """Return {layer: kinds of its checks that passed, or failed as expected}, in the document's order."""
+    asked = [check for check in checks if check.kind not in ("unseen", "order")]  # of a layer, not of the port
+    kinds: dict[str, set[str]] = {check.layer: set() for check in asked if check.layer}
+    for check in asked:
+        if check.layer and check.status != "not checkable":
+            kinds[check.layer].add(check.kind)
+    return kinds
+
+
+def _is_carried(checks: tuple[Check, ...], layer: str) -> bool:
+    """Tell whether the layer is a dropout or a flattening, which needs no comparison of its own."""
+    return any(check.layer == layer and check.id.startswith(("dropout.", "flatten.")) for check in checks)
 
 
 def _count(number: int, what: str) -> str:
