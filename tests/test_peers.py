@@ -38,6 +38,7 @@ TINY = Architecture(
     recipe=RECIPE,
 )
 RATES = Rates(threads=1, products={"NumPy": 1e9, "PyTorch": 2e9}, bandwidth=1e9)
+PROCESSORS = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()  # before any test
 OURS = next(peer for peer in PEERS if peer.name == REFERENCE)
 
 
@@ -129,11 +130,24 @@ def test_a_right_result_may_be_timed() -> None:
         lambda y: y * np.array([[1], [1], [1.001]]),
         lambda y: y * np.array([[1.001], [1], [1]]),
         lambda y: np.where(np.arange(10) == 3, np.nan, y),
+        lambda y: np.where(np.arange(3)[:, None] == 1, np.nan, y),
         lambda y: y[:2],
+        lambda y: y[[0, 2]],
+        lambda y: y[[0, 1, 1, 2]],
         lambda y: y[:, :9],
         lambda y: y[::-1],
     ],
-    ids=["last-image", "first-image", "nan", "images-missing", "class-missing", "images-exchanged"],
+    ids=[
+        "last-image",
+        "first-image",
+        "nan",
+        "nan-between",
+        "last-missing",
+        "one-missing",
+        "one-too-many",
+        "class-missing",
+        "images-exchanged",
+    ],
 )
 def test_a_wrong_result_is_refused(change: Callable[[Array], Array]) -> None:
     """What rounding does not explain is not timed; where it is known to be wrong, it is timed and marked."""
@@ -192,13 +206,12 @@ def test_limited_to_puts_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads and processors are what they were after the block, and as asked for inside."""
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     with limited_to(1):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["TF_NUM_INTRAOP_THREADS"]) == ("1", "1")
-        assert not before or len(os.sched_getaffinity(0)) == 1
+        assert not PROCESSORS or len(os.sched_getaffinity(0)) == 1
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
-    assert not before or os.sched_getaffinity(0) == before
+    assert not PROCESSORS or os.sched_getaffinity(0) == PROCESSORS
 
 
 # ---- The limit -----------------------------------------------------------------------------------------------------------

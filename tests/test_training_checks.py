@@ -1,4 +1,4 @@
-"""How a port trains, judged: right training passes, every mistake of the recipe fails where it is made, and nothing is changed."""
+"""How a port trains, judged: right training passes, mistakes of the recipe fail where they are made, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import reference
 from alexnet_ref.candidates import NotCheckable, as_candidate
 from alexnet_ref.candidates.function import FunctionPort
 from alexnet_ref.checks import Check
-from alexnet_ref.checks.training import check_training, drawn_batch, train, training_ids
+from alexnet_ref.checks.batch import drawn_batch, train
+from alexnet_ref.checks.training import check_training, training_ids
 from alexnet_ref.conformance.ids import unmade
 from alexnet_ref.diagnosis.diagnosis import Hypothesis
 from alexnet_ref.diagnosis.training import explanations, right_line
@@ -159,7 +160,14 @@ def explained(model: Any, architecture: reference.Architecture) -> tuple[Hypothe
 @pytest.mark.tf
 @pytest.mark.parametrize(
     "wrong",
-    [{"beta_1": 0.95}, {"beta_2": 0.99}, {"clipnorm": 1e-5}, {"weight_decay": 0.01}, {"learning_rate": 0.00101}, {"epsilon": 2e-7}],
+    [
+        {"beta_1": 0.95},
+        {"beta_2": 0.99},
+        {"clipnorm": 1e-5},
+        {"weight_decay": 0.01},
+        {"learning_rate": 0.00101},
+        {"epsilon": 2e-7},
+    ],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_another_adam_is_rejected(wrong: dict[str, float]) -> None:
@@ -229,7 +237,9 @@ def test_bare_probabilities_are_judged(smoothing: float) -> None:
 
     *layers, dense = build_model(KERAS).layers
     logits = keras.layers.Dense(10, name="logits")
-    own = keras.layers.Lambda(lambda z: keras.ops.exp(z) / keras.ops.sum(keras.ops.exp(z), axis=-1, keepdims=True), name=dense.name)
+    own = keras.layers.Lambda(
+        lambda z: keras.ops.exp(z) / keras.ops.sum(keras.ops.exp(z), axis=-1, keepdims=True), name=dense.name
+    )
     model = keras.Sequential([keras.Input(KERAS.input_shape), *layers, logits, own])
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     model = compile_model(model, KERAS)
@@ -279,7 +289,7 @@ def test_a_model_that_raises_is_put_back_too() -> None:
     assert _state(model) == before
 
 
-def _raising(labels: Any, y: Any) -> Any:
+def _raising(_: Any, __: Any) -> Any:
     raise ValueError("no such loss")
 
 

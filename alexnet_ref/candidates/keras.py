@@ -124,7 +124,7 @@ class KerasPort:
         """Train on one batch as the model is compiled, its layers called one by one with training=False."""
         block = (0, len(self._steps) - 1)
         changes = [change for i in range(len(self._steps)) for change in self._changes(i, block, weights)]
-        return train(self.model, self._chain, self._parts, changes, x, labels, self._executed)
+        return train(self.model, x, labels, forward=self._chain, parts=self._parts, changes=changes, executed=self._executed)
 
     def _compiled_run(self, first: int, last: int, training: bool) -> Any:
         def call(y: Any) -> Any:

@@ -32,14 +32,17 @@ def untrainable(model: Any) -> str:
 
 def train(
     model: Any,
+    x: Array,
+    labels: Array,
+    *,
     forward: Callable[[Any], list[Any]],
     parts: Parts,
     changes: Sequence[tuple[Any, Array]],
-    x: Array,
-    labels: Array,
     executed: Callable[[Any], Any],
 ) -> Trained:
     """Return what one batch shows. forward: x → every step's inference output; changes: (variable, its value for this call).
+
+    executed: what makes a function of TensorFlow's out of one of Python's, or leaves it as it is.
 
     The loss is the one that the model is compiled with, regularisers included; the optimiser a new one from its own config, so
     that the model's own remembers nothing of it. Every variable is put back.

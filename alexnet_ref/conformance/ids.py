@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from alexnet_ref.candidates import Fact, NotCheckable
 from alexnet_ref.checks import CHECKS, Check, CheckFunction, Material
+from alexnet_ref.checks.batch import LOSS, WHOLE
 from alexnet_ref.checks.check import not_checkable
-from alexnet_ref.checks.training import LOSS, WHOLE, check_training, training_ids
+from alexnet_ref.checks.training import check_training, training_ids
 from reference import Architecture
 from reference.params import all_param_shapes
 

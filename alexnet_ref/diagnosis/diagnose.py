@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +10,13 @@ import numpy as np
 from alexnet_ref.candidates import Candidate, NotCheckable
 from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.candidates.pairing import Block
-from alexnet_ref.candidates.step import Framework
 from alexnet_ref.checks import Check, Material
 from alexnet_ref.checks.agreement import own_weights
 from alexnet_ref.diagnosis import dropout, order, output, weights
-from alexnet_ref.diagnosis.diagnosis import Array, Diagnosis, Evidence, Hypothesis
-from alexnet_ref.diagnosis.fits import fits
+from alexnet_ref.diagnosis.diagnosis import Diagnosis, Hypothesis
+from alexnet_ref.diagnosis.explained import explained, framework, unanswered
 from alexnet_ref.diagnosis.fix import right_line
-from alexnet_ref.diagnosis.hypotheses import Observed, catalogued, observed, probe, ranked
-from alexnet_ref.diagnosis.smallest import smallest
+from alexnet_ref.diagnosis.function import function
 from alexnet_ref.mistakes.catalogue import mistakes
 from alexnet_ref.mistakes.mistake import Mistake, documented
 from reference import Architecture, Dropout, InvalidInput, Layer
@@ -27,9 +24,7 @@ from reference.forward import as_params
 from reference.shapes import layer_inputs
 
 LAYERS = 5  # that are diagnosed, the first wrong ones
-SHOWN = 5  # hypotheses of each
 IMAGES = 4  # of the whole network
-CLEARLY = 4  # times nearer than another: residuals of explanations differ by less, as in hypotheses.ranked
 
 
 def diagnose(candidate: Candidate, checks: Sequence[Check], material: Material) -> tuple[Diagnosis, ...]:
@@ -97,55 +92,17 @@ def _layer(candidate: Candidate, layer: Layer, kinds: set[str], material: Materi
         yield from weighed
         return
     try:
-        found = _dropout(candidate, layer, material) if isinstance(layer, Dropout) else _function(candidate, layer, material)
+        found = _dropout(candidate, layer, material) if isinstance(layer, Dropout) else function(candidate, layer, material)
         if isinstance(layer, Dropout) and found.best is None:  # a step of the layer behind may stand in its place
-            other = _function(candidate, layer, material)
+            other = function(candidate, layer, material)
             found = other if other.best else found
     except NotCheckable:
         yield from weighed
         return
     except Exception as error:  # noqa: BLE001 - a port may raise anything
         words = f"raises {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
-        found = Diagnosis(layer=layer.name, documented=_raises(words), hypotheses=())
+        found = Diagnosis(layer=layer.name, documented=unanswered(words), hypotheses=())
     yield from sorted([found, *weighed], key=lambda diagnosis: diagnosis.best is None)
-
-
-def _function(candidate: Candidate, layer: Layer, material: Material) -> Diagnosis:
-    architecture = candidate.architecture
-    shape = layer_inputs(architecture)[layer.name]
-    x, params = probe(layer, shape, np.random.default_rng([material.seed, architecture.layers.index(layer), 4]))
-    seen, run = _asked(candidate, layer, x, params, material)
-    known = list(catalogued(mistakes(architecture), seen))
-    found = ranked([*known, *fits(seen, explained=any(hypothesis.explains for hypothesis in known))])
-    documented = _document(seen.received, seen.expected, seen.slack)
-    fix = right_line(layer, shape, framework(candidate))
-    evidence = Evidence(x=x, params=seen.params, expected=seen.expected, received=seen.received, allowed=seen.allowed)
-    if not (found and found[0].explains) and documented.ratio > 1:
-        evidence = smallest(run, layer, seen.params, x, material.arithmetic)
-    return _diagnosis(layer.name, documented, found, fix, evidence)
-
-
-def _asked(
-    candidate: Candidate, layer: Layer, x: Array, params: Mapping[str, Array], material: Material
-) -> tuple[Observed, Callable[[Array], Array]]:
-    """Return what the layer gives with these weights, and how to ask it; with the port's own, where these show nothing wrong.
-
-    A port that changes its weights on the way may be set only behind the change: then its own alone show it.
-    """
-    seen: Observed | None = None
-    with contextlib.suppress(NotCheckable):  # no weights that may be set
-        seen = observed(layer, x, params, candidate.layer(layer.name, x, params), material.arithmetic)
-        if not params or not _document(seen.received, seen.expected, seen.slack).explains:
-            return seen, lambda x: candidate.layer(layer.name, x, params)
-    _, weights = own_weights(candidate, candidate.architecture, material)
-    if weights is not None:
-        own = {part: np.asarray(value, np.float32) for part, value in weights[layer.name].items()}
-        again = observed(layer, x, own, candidate.layer(layer.name, x), material.arithmetic)
-        if seen is None or not _document(again.received, again.expected, again.slack).explains:
-            return again, lambda x: candidate.layer(layer.name, x)
-    if seen is None:
-        raise NotCheckable("the layer's weights cannot be used")
-    return seen, lambda x: candidate.layer(layer.name, x, params)
 
 
 def _dropout(candidate: Candidate, layer: Dropout, material: Material) -> Diagnosis:
@@ -154,7 +111,7 @@ def _dropout(candidate: Candidate, layer: Dropout, material: Material) -> Diagno
     rng = np.random.default_rng([material.seed, architecture.layers.index(layer), 4])
     calls = dropout.call(lambda x, training: candidate.layer(layer.name, x, training=training), shape, rng)
     documented, found = dropout.explanations(layer, mistakes(architecture), calls)
-    return _diagnosis(layer.name, documented, found, right_line(layer, shape, framework(candidate)), None)
+    return explained(layer.name, documented, found, right_line(layer, shape, framework(candidate)), None)
 
 
 def _weights(candidate: Candidate, layer: Layer, material: Material) -> Iterator[Diagnosis]:
@@ -166,7 +123,7 @@ def _weights(candidate: Candidate, layer: Layer, material: Material) -> Iterator
     except (NotCheckable, InvalidInput, KeyError):
         return
     documented, found = weights.explanations(layer.name, mistakes(candidate.architecture), intended, received)
-    yield _diagnosis(layer.name, documented, found, "Load the weights again, in the axes that the layer wants.", None)
+    yield explained(layer.name, documented, found, "Load the weights again, in the axes that the layer wants.", None)
 
 
 def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
@@ -174,7 +131,7 @@ def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
     architecture = candidate.architecture
     catalogue = mistakes(architecture)
     fitting = list(order.fitting(catalogue, candidate)) if isinstance(candidate, PairedCandidate) else []
-    documented, found = _raises("the document's network"), tuple[Hypothesis, ...]()
+    documented, found = unanswered("the document's network"), tuple[Hypothesis, ...]()
     of: output.Whole | None = None
     _, params = own_weights(candidate, architecture, material)
     if params is not None:
@@ -191,7 +148,7 @@ def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
     names = {hypothesis.mistake for hypothesis in told}
     found = (*sorted(told, key=lambda h: not h.explains), *(h for h in found if h.mistake not in names))
     if found and (documented.ratio > 1 or found[0].explains):
-        yield _diagnosis(None, documented, found, "", None)
+        yield explained(None, documented, found, "", None)
 
 
 def _blocks(candidate: Candidate) -> Sequence[Block]:
@@ -200,42 +157,3 @@ def _blocks(candidate: Candidate) -> Sequence[Block]:
 
 def _by_steps(mistake: Mistake) -> Hypothesis:
     return Hypothesis(mistake=mistake.id, words=mistake.words, ratio=0.0, residual=0.0)
-
-
-def _diagnosis(
-    layer: str | None, documented: Hypothesis, found: Sequence[Hypothesis], fix: str, evidence: Evidence | None
-) -> Diagnosis:
-    better = [h for h in found if h.residual < documented.residual or h.explains]
-    if documented.explains:  # what shows is smaller than what is allowed here: only what is clearly nearer says anything
-        better = [h for h in better if h.residual <= documented.residual / CLEARLY]
-    fitted = next((h.fitted for h in better if h.fitted and h.explains), {})  # the numbers, beside the words of the catalogue
-    shown = [h for place, h in enumerate(better) if h.explains or place < SHOWN]
-    better = [replace(h, fix=fix, fitted=h.fitted or fitted) if h.explains else h for h in shown]
-    return Diagnosis(layer=layer, documented=documented, hypotheses=tuple(better), evidence=evidence)
-
-
-def _document(received: Array, expected: Array, slack: float) -> Hypothesis:
-    if received.shape != expected.shape:
-        words = f"the document's layer, whose output has the shape {expected.shape[1:]}, not {received.shape[1:]}"
-        return Hypothesis(mistake="none", words=words, ratio=float("inf"), residual=1.0)
-    with np.errstate(invalid="ignore"):
-        error = np.abs(received - expected)
-    size = float(np.sqrt(np.mean(received**2))) or 1.0
-    ratio, residual = float(error.max()) / (slack * size), float(np.sqrt(np.mean(error**2))) / size
-    finite = np.isfinite(ratio)
-    return Hypothesis(
-        mistake="none",
-        words="the document's layer",
-        ratio=ratio if finite else float("inf"),
-        residual=residual if finite else 1.0,
-    )
-
-
-def _raises(words: str) -> Hypothesis:
-    return Hypothesis(mistake="none", words=words, ratio=float("inf"), residual=1.0)
-
-
-def framework(candidate: Candidate) -> Framework:
-    """Return the framework in whose words a fix is given."""
-    name: Framework = getattr(getattr(candidate, "port", None), "framework", "")
-    return name

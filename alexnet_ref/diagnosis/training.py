@@ -11,7 +11,7 @@ import numpy as np
 from alexnet_ref.arithmetic import FLOAT32
 from alexnet_ref.bounds import confidence
 from alexnet_ref.candidates.trained import FACTORS, TrainedNetwork
-from alexnet_ref.checks.training import Batch
+from alexnet_ref.checks.batch import Batch
 from alexnet_ref.diagnosis.diagnosis import Array, Hypothesis
 from alexnet_ref.mistakes.arrays import training as numpy_training
 from alexnet_ref.mistakes.mistake import Mistake, Training
@@ -27,10 +27,11 @@ def explanations(
 ) -> tuple[Hypothesis, tuple[Hypothesis, ...]]:
     """Return the document's recipe as a hypothesis, and those of the catalogue that one batch can show, best first."""
     documented = _judged("none", "the document's recipe", Training(recipe=architecture.recipe), trained, batch)
-    found = []
-    for mistake in mistakes:
-        if mistake.training is not None and _shows(mistake.training, architecture):
-            found.append(_judged(mistake.id, mistake.words, mistake.training, trained, batch))
+    found = [
+        _judged(mistake.id, mistake.words, mistake.training, trained, batch)
+        for mistake in mistakes
+        if mistake.training is not None and _shows(mistake.training, architecture)
+    ]
     return documented, tuple(sorted(found, key=lambda h: (not h.explains, h.residual)))
 
 
@@ -102,7 +103,7 @@ def _steps(training: Training, trained: TrainedNetwork, batch: Batch) -> Iterato
 
 
 def _step(theta: Array, expected: Array, received: Array) -> Deviation:
-    """A step takes 16 operations and is added to theta; 1 − β₂ and 1 − β₂^t are differences of rounded numbers near 1."""
+    """Compare: 16 operations, and the sum with theta; 1 − β₂ and 1 − β₂^t are differences of rounded numbers near 1."""
     moved = np.abs(expected - theta)
     allowed = FLOAT32.u * (np.abs(theta) + np.abs(expected) + (16 + 2 / 0.001) * moved) + FLOAT32.tiny
     error = np.abs(received - expected)

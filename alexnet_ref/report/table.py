@@ -19,8 +19,8 @@ STYLE: dict[Outcome, str] = {
 }
 # The kinds of checks that compare numbers; the others state facts.
 _NUMBERS = (
-    "isolated", "end_to_end", "exact", "probe", "bias", "variance", "impulses", "scaling", "kept", "independent", "loss", "gradient",
-    "step",
+    "isolated", "end_to_end", "exact", "probe", "bias", "variance", "impulses", "scaling", "kept", "independent", "loss",
+    "gradient", "step",
 )  # fmt: skip
 FACT = 1000  # characters of a fact at most: the order of 21 layers, twice, takes 600
 
