@@ -81,7 +81,7 @@ def test_other_arithmetics_are_refused(implementation: Any, arithmetic: Arithmet
 
 NOT_SEEN = {  # what a fast network does not show, beside what no network does (unseen, order)
     "keras_sequential": {"resizing": {"shape", "params", "hyperparameters", "probe", "isolated", "end_to_end"}}
-    | {"conv2d": {"hyperparameters", "exact", "probe", "bias", "variance", "impulses"}},
+    | {"conv2d": {"hyperparameters", "exact", "probe", "bias", "variance", "impulses", "gradient"}},
     "tf1_graph": {},
 }
 
@@ -92,6 +92,7 @@ def test_the_fast_network_conforms(architecture: Architecture, arithmetic: Arith
     """`verify` passes it, in what it declares; what it computes in one step is listed as not checkable, and nothing else is."""
     params = reference.init_params(architecture, seed=3)
     model = build_model(architecture, params, implementation="fast", arithmetic=arithmetic)
+    compile_model(model, architecture, implementation="fast")  # so that its loss, gradients and Adam's steps are judged too
     report = alexnet_ref.verify(model, architecture, params=params, arithmetic=arithmetic, batch_size=4)
     assert report.conforms
     never = {"unseen", "order"} if arithmetic is FLOAT32 else {"unseen", "order", "exact"}  # integers are no bfloat16's
@@ -107,6 +108,23 @@ def test_bfloat16_declared_as_float32_does_not_conform() -> None:
     """The allowances of float32 reject it."""
     model = build_model("tf1_graph", implementation="fast", arithmetic=BFLOAT16_STORED)
     assert not alexnet_ref.verify(model, "tf1_graph", batch_size=2, diagnosis=False).conforms
+
+
+@pytest.mark.slow
+def test_a_wrong_gradient_does_not_conform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LRN's gradient with n^(−β) where n^(−β−1) should stand fails at LRN's gradients, and nowhere else."""
+    from alexnet_ref.fast import lrn
+
+    times = lrn._times
+    monkeypatch.setattr(lrn, "_times", lambda factor, count: times(factor, count) if count == 3 else 1.0)
+    lrn._normalization.cache_clear()
+    try:
+        model = compile_model(build_model("tf1_graph", implementation="fast"), "tf1_graph", implementation="fast")
+        report = alexnet_ref.verify(model, "tf1_graph", batch_size=2, diagnosis=False)
+    finally:
+        lrn._normalization.cache_clear()
+    failed = {check.id for check in report.checks if check.status == "failed"}
+    assert failed == {f"lrn.gradient[norm{i}]" for i in (1, 2, 3)}
 
 
 # ---- One step ----------------------------------------------------------------------------------------------------------------
