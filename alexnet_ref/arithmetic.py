@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,8 @@ FLOAT32 = Arithmetic(name="float32", u=2.0**-24, accumulator=2.0**-24, tiny=2.0*
 # NVIDIA's TF32 and the bfloat16 and float16 products of matrix units round the factors, multiply them exactly and add in float32.
 TF32 = Arithmetic(name="TF32", u=2.0**-24, accumulator=2.0**-24, operand=2.0**-11, tiny=2.0**-126)
 BFLOAT16_PRODUCTS = Arithmetic(name="bfloat16 products", u=2.0**-24, accumulator=2.0**-24, operand=2.0**-8, tiny=2.0**-126)
+# TensorFlow's CPU kernels round the float32 sums to bfloat16 once more.
+BFLOAT16_STORED = replace(BFLOAT16_PRODUCTS, name="bfloat16 products and sums", result=2.0**-8)
 BFLOAT16 = Arithmetic(name="bfloat16", u=2.0**-8, accumulator=2.0**-24, operand=2.0**-8, result=2.0**-8, tiny=2.0**-126)
 FLOAT16 = Arithmetic(name="float16", u=2.0**-11, accumulator=2.0**-24, operand=2.0**-11, result=2.0**-11, tiny=2.0**-14)
 
@@ -31,4 +33,4 @@ WINOGRAD = Arithmetic(name="float32 with Winograd", u=2.0**-24, accumulator=2.0*
 # From the sharpest to the coarsest: the first that fits is what a port computes in.
 # Winograd's is left out: its errors are those of tiles, and have no standard deviation element by element.
 ARITHMETICS = (FLOAT64, FLOAT32, TF32, FLOAT16, BFLOAT16_PRODUCTS, BFLOAT16)
-DECLARABLE = (*ARITHMETICS, WINOGRAD)
+DECLARABLE = (*ARITHMETICS, BFLOAT16_STORED, WINOGRAD)

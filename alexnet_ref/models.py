@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import numpy as np
 
+from alexnet_ref.arithmetic import BFLOAT16_STORED, FLOAT32, Arithmetic
 from alexnet_ref.weights import set_params
 from reference import (
     LRN,
@@ -14,6 +15,7 @@ from reference import (
     Dense,
     Dropout,
     Flatten,
+    InvalidInput,
     Layer,
     MaxPool,
     Params,
@@ -25,18 +27,43 @@ from reference import (
 )
 from reference.layers import Initializer
 
+Implementation = Literal["documented", "fast"]
 
-def build_model(architecture: Architecture | str, params: Params | None = None, *, seed: int = 0) -> Any:
+
+def build_model(
+    architecture: Architecture | str,
+    params: Params | None = None,
+    *,
+    seed: int = 0,
+    implementation: Implementation = "documented",
+    arithmetic: Arithmetic = FLOAT32,
+) -> Any:
     """Return the documented network as a keras.Model whose layers bear the document's names.
 
     Input (N, *architecture.input_shape) float32. keras_sequential ends in probabilities, tf1_graph in logits. Without `params`
     the weights are drawn as the document draws them, reproducibly from `seed`; with them they are set, shapes checked.
+
+    implementation: "documented", layer by layer as the document lists it; or "fast", the same function of the same weights, with
+    an enlargement and the convolution behind it in one layer (`alexnet_ref.fast`). Files of weights fit both. `arithmetic`: what
+    "fast" computes in, FLOAT32 or BFLOAT16_STORED.
     """
     import keras  # costs seconds, and TensorFlow with it
 
     architecture = as_architecture(architecture)
     layer_shapes(architecture)  # refuses, by layer name, a description that no input can pass through
+    if arithmetic not in ((FLOAT32,) if implementation == "documented" else (FLOAT32, BFLOAT16_STORED)):
+        expected = f"{FLOAT32.name}, or {BFLOAT16_STORED.name} where fast"
+        raise InvalidInput(f"{implementation} does not compute so", expected=expected, received=arithmetic.name)
     layers = [keras_layer(layer, architecture, (seed, i)) for i, layer in enumerate(architecture.layers)]
+    match implementation:
+        case "documented":
+            pass
+        case "fast":
+            from alexnet_ref.fast.build import fast_layers
+
+            layers = fast_layers(architecture, layers, bfloat16=arithmetic == BFLOAT16_STORED)
+        case _:
+            assert_never(implementation)
     model = keras.Sequential([keras.Input(architecture.input_shape), *layers], name=architecture.name)
     if params is not None:
         set_params(model, architecture, params)
@@ -104,10 +131,13 @@ def _initializer(initializer: Initializer, seed: int) -> Any:
             assert_never(initializer)
 
 
-def compile_model(model: Any, architecture: Architecture | str, *, jit_compile: bool = False) -> Any:
+def compile_model(
+    model: Any, architecture: Architecture | str, *, jit_compile: bool = False, implementation: Implementation = "documented"
+) -> Any:
     """Return the model compiled as its document trains it: Adam, its loss, accuracy.
 
     keras_sequential takes integer labels and the loss of probabilities; tf1_graph one-hot labels and the loss of logits.
+    implementation: "fast" for Adam in one pass over each array, whatever the model is.
     """
     import keras
 
@@ -119,6 +149,14 @@ def compile_model(model: Any, architecture: Architecture | str, *, jit_compile: 
             loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         case _:
             assert_never(recipe.loss)
-    optimizer = keras.optimizers.Adam(recipe.learning_rate, epsilon=recipe.epsilon)
+    match implementation:
+        case "documented":
+            optimizer = keras.optimizers.Adam(recipe.learning_rate, epsilon=recipe.epsilon)
+        case "fast":
+            from alexnet_ref.fast.adam import Adam
+
+            optimizer = Adam(recipe.learning_rate, epsilon=recipe.epsilon)
+        case _:
+            assert_never(implementation)
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=jit_compile)
     return model

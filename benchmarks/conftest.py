@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Spell every benchmark's id architecture-batch-dtype-device, as in keras_sequential-batch64-CPU:0."""
+    """Spell every benchmark's id architecture-batch-dtype-device-implementation, as in keras_sequential-batch64-CPU:0-fast."""
     names = metafunc.fixturenames
     if "batch" not in names:
         return
@@ -37,6 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         gpu = pytest.mark.gpu
         spelled = [pytest.param(name, marks=gpu) if name.startswith("GPU") else name for name in _device_names(metafunc.config)]
         metafunc.parametrize("device", spelled, indirect=True)
+    if "implementation" in names:
+        metafunc.parametrize("implementation", ["documented", "fast", "fast-bfloat16"])
 
 
 def _device_names(config: pytest.Config) -> list[str]:
@@ -69,21 +73,53 @@ def device(request: pytest.FixtureRequest) -> str:
 def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
     """Return a function that times a step and returns the last step's result.
 
-    Whoever calls it has warmed the step up. pytest-benchmark's options set the rounds: about a second, and at least 5 rounds
-    unless the test says otherwise. What the time depends on goes to the stored record, because the storage folder's name does not
-    tell the device.
+    Whoever calls it has warmed the step up, and the `listing` that a fast implementation's step is timed in turn with.
+    pytest-benchmark's options set the rounds: about a second, and at least 5 rounds unless the test says otherwise. What the time
+    depends on goes to the stored record, because the storage folder's name does not tell the device.
     """
 
-    def run(step: Callable[[], Any], *, architecture: str, kind: Kind, batch: int, runner: str, facts: Facts) -> Any:
+    def run(
+        step: Callable[[], Any],
+        *,
+        architecture: str,
+        kind: Kind,
+        batch: int,
+        runner: str,
+        facts: Facts,
+        implementation: str = "documented",
+        listing: Callable[[], Any] | None = None,
+    ) -> Any:
         benchmark.group = f"{architecture} {kind} batch{batch}"
-        benchmark.extra_info.update(facts, architecture=architecture, kind=kind, batch=batch, runner=runner)
+        benchmark.extra_info.update(
+            facts, architecture=architecture, kind=kind, batch=batch, runner=runner, implementation=implementation
+        )
         result = benchmark(step)
         if benchmark.stats is not None:  # None: this run does not time
-            record = Record(case=(architecture, kind, batch), runner=runner, median=benchmark.stats.stats.median)
+            speedup = None if listing is None else in_turn(listing, step)
+            benchmark.extra_info["speedup"] = speedup
+            record = Record(
+                case=(architecture, kind, batch),
+                runner=runner,
+                median=benchmark.stats.stats.median,
+                implementation=implementation,
+                speedup=speedup,
+            )
             request.config.stash[RECORDS].append(record)
         return result
 
     return run
+
+
+def in_turn(listing: Callable[[], Any], step: Callable[[], Any], rounds: int = 9) -> float:
+    """Return the median ratio of two steps' times, taken in turn: a machine that others use slows both of a pair alike."""
+    ratios = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        listing()
+        between = time.perf_counter()
+        step()
+        ratios.append((between - start) / (time.perf_counter() - between))
+    return statistics.median(ratios)
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own tables

@@ -21,11 +21,18 @@ class Record:
     case: Case
     runner: str  # what ran it: a device of TensorFlow such as "CPU:0", or "NumPy float32"
     median: float  # seconds per step
+    implementation: str = "documented"  # of the network; "input" for what fetches its batches
+    speedup: float | None = None  # how many times the listing's time of this: steps of both in turn
 
     @property
     def numpy(self) -> bool:
         """Whether NumPy ran it."""
         return self.runner.startswith("NumPy")
+
+    @property
+    def documented(self) -> bool:
+        """Whether the document's own listing ran."""
+        return self.implementation == "documented"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +49,8 @@ def closing_rows(records: Sequence[Record], absent: Mapping[str, str]) -> list[R
     """Return the table's rows, case by case in the order of measurement.
 
     absent: {device: why}, for the devices that the run asked for and did not find. Ratios are of median times to that of
-    TensorFlow's first CPU, and to the published time; above 1 means slower.
+    TensorFlow's first CPU, and to the published time; above 1 means slower. How many times as fast as the listing a fast
+    implementation is, its record says; fetching a batch is given as a share of each implementation's step.
     """
     cases = list(dict.fromkeys(record.case for record in records))
     return [row for case in cases for row in _case_rows(case, [r for r in records if r.case == case], absent)]
@@ -61,14 +69,23 @@ def _case_rows(case: Case, records: Sequence[Record], absent: Mapping[str, str])
 
 def _row(record: Record, tensorflow: Sequence[Record]) -> Row:
     ratios = {}
-    cpu = next((other.median for other in tensorflow if other.runner == "CPU:0"), None)
+    if record.implementation == "input":
+        steps = {
+            other.implementation: other.median for other in tensorflow if other.runner == record.runner and other is not record
+        }
+        shares = {f"input/{name}": record.median / median for name, median in steps.items()}
+        return Row(case=record.case, runner=f"{record.runner} input", time=duration(record.median), ratios=shares)
+    cpu = next((other.median for other in tensorflow if other.runner == "CPU:0" and other.documented), None)
+    if record.speedup is not None:
+        ratios[f"documented/{record.implementation}"] = record.speedup
     if cpu is not None and record.numpy:
         ratios["NumPy/TensorFlow"] = record.median / cpu
-    if cpu is not None and record.runner.startswith("GPU"):
+    if cpu is not None and record.runner.startswith("GPU") and record.documented:
         ratios["GPU/CPU"] = record.median / cpu
     if not record.numpy and record.case in PUBLISHED:
         ratios["here/published"] = record.median / PUBLISHED[record.case]
-    return Row(case=record.case, runner=record.runner, time=duration(record.median), ratios=ratios)
+    runner = record.runner if record.documented else f"{record.runner} {record.implementation}"
+    return Row(case=record.case, runner=runner, time=duration(record.median), ratios=ratios)
 
 
 def duration(seconds: float) -> str:

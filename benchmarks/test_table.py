@@ -86,3 +86,20 @@ def test_rendered_rows() -> None:
 def test_duration(seconds: float, text: str) -> None:
     """Times are milliseconds with three significant digits."""
     assert duration(seconds) == text
+
+
+def test_fast_beside_the_listing() -> None:
+    """A fast implementation's ratio is the one measured in turn with the listing; fetching a batch is held against every step."""
+    records = [
+        CPU_TRAINING,
+        Record(case=TRAINING, runner="CPU:0", median=0.285, implementation="fast", speedup=2.1),
+        Record(case=TRAINING, runner="CPU:0", median=0.00057, implementation="input"),
+        Record(case=TRAINING, runner="GPU:0", median=0.01, implementation="fast"),
+    ]
+    _, fast, fetched, gpu, _ = closing_rows(records, absent={})
+    assert (fast.runner, fast.ratios) == ("CPU:0 fast", {"documented/fast": 2.1, "here/published": 0.285 / 0.114})
+    assert (fetched.runner, fetched.ratios) == (
+        "CPU:0 input",
+        {"input/documented": 0.00057 / 0.570, "input/fast": 0.00057 / 0.285},
+    )
+    assert gpu.ratios == {"here/published": 0.01 / 0.114}
