@@ -10,6 +10,7 @@ import click
 from alexnet_ref.claims.command import claims
 from alexnet_ref.export.command import export
 from alexnet_ref.figures.command import figures
+from alexnet_ref.power.command import power
 from alexnet_ref.train.command import train
 from alexnet_ref.verify_command import console_of_width, verify
 from reference import ARCHITECTURES, InvalidInput
@@ -45,5 +46,5 @@ def summary(architecture: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)
 
 
-for command in (verify, train, claims, export, figures):
+for command in (verify, power, train, claims, export, figures):
     main.add_command(command)

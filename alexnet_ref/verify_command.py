@@ -192,10 +192,11 @@ def _own(asked: Asked, architecture: Architecture) -> Any:
 
 def _built_in(asked: Asked, architecture: Architecture, params: Params | None) -> Any:
     from alexnet_ref.candidates.keras import KerasPort
-    from alexnet_ref.models import build_model
+    from alexnet_ref.models import build_model, compile_model
     from reference import init_params
 
-    model = build_model(architecture, params or init_params(architecture, asked.seed))
+    # Compiled, so that its training is judged too.
+    model = compile_model(build_model(architecture, params or init_params(architecture, asked.seed)), architecture)
     return KerasPort(model, architecture=architecture, execution=asked.execution)
 
 

@@ -41,9 +41,9 @@ class NumpyPort:
             step = Step(
                 name=f"s{place}",
                 kind=type(part).__name__,
-                means=means,
+                means=means,  # type: ignore[arg-type]  # a layer, or the word
                 output_shape=shape,
-                params=params_in,  # type: ignore[arg-type]  # a layer
+                params=params_in,
             )
             self.chain.append((step, part, weights))
 

@@ -30,7 +30,13 @@ def write_run(folder: Path, rows: list[dict[str, Any]], **metrics: Any) -> Path:
     folder.mkdir()
     configuration = {"network": "abc", "batch size": 64, "training digits": 58_000, "seed": 0, **metrics.pop("configuration", {})}
     test = {"digits": 10_000, "loss": 0.08, "accuracy": metrics.pop("accuracy", 0.9881)}
-    everything = {"architecture": "keras_sequential", "steps": 907 * len(rows), "configuration": configuration, "test_all": test, "test": test}
+    everything = {
+        "architecture": "keras_sequential",
+        "steps": 907 * len(rows),
+        "configuration": configuration,
+        "test_all": test,
+        "test": test,
+    }
     (folder / "metrics.json").write_text(json.dumps({**everything, **metrics}), encoding="utf-8")
     with (folder / "history.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -238,7 +238,7 @@ def test_a_layer_of_which_nothing_was_compared_leaves_no_verdict() -> None:
     """Right layers around it do not make a port conform: what the layer computes may be anything."""
     unseen: list[tuple[str, str | None, Status]] = [
         ("lrn.shape[norm1]", "norm1", "passed"),
-        *((f"lrn.{kind}[norm1]", "norm1", "not checkable") for kind in ("probe", "isolated", "end_to_end")),  # type: ignore[list-item]  # its words are Status's
+        *((f"lrn.{kind}[norm1]", "norm1", "not checkable") for kind in ("probe", "isolated", "end_to_end")),
         ("network.weights", None, "not checkable"),
     ]
     report = made(GOOD, *unseen, ("dense.exact[out]", "out", "passed"))

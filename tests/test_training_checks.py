@@ -207,11 +207,12 @@ def test_a_wrong_derivative_is_rejected_at_its_layer() -> None:
 
     norm = next(layer for layer in TF1.layers if layer.name == "norm2")
     assert isinstance(norm, reference.LRN)
+    numbers = (norm.depth_radius, norm.bias, norm.alpha, norm.beta)
 
     @keras.saving.register_keras_serializable(package="tests")
     class Constant(keras.layers.Layer):  # type: ignore[misc]  # Keras is read as Any
         def call(self, x: Any) -> Any:
-            y = tf.nn.local_response_normalization(x, norm.depth_radius, norm.bias, norm.alpha, norm.beta)
+            y = tf.nn.local_response_normalization(x, *numbers)
             return x * tf.stop_gradient(tf.math.divide_no_nan(y, x))
 
     layers = [Constant(name="norm2") if layer.name == "norm2" else layer for layer in build_model(TF1).layers]

@@ -61,6 +61,8 @@ def _independence(layer: Dropout, y: Array, again: Array) -> Comparison:
 
     Pairs are disjoint, so that independent masks make independent pairs. The worst of the comparisons is returned.
     """
+    if y.size == 0:
+        return Comparison(passed=False, fact=f"shape {y.shape} in training: nothing to count")
     if y.shape != again.shape:
         return Comparison(passed=False, fact=f"shapes {y.shape} and {again.shape} in two calls")
     pairs = [(y, again), *(_neighbours(y, axis) for axis in range(y.ndim) if y.shape[axis] > 1)]

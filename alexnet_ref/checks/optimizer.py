@@ -53,7 +53,7 @@ def check_steps(architecture: Architecture, trained: TrainedNetwork, batch: Batc
 def _step(layer: Layer, adam: Adam, trained: TrainedNetwork, weights: Mapping[str, Array], rng: np.random.Generator) -> Check:
     """Hold the optimiser's steps against Adam's, fed the port's own gradients and, from the second on, its own weights."""
     check = check_id(layer, "step")
-    comparisons = {}
+    comparisons: dict[str, Comparison] = {}
     for part, start in weights.items():
         gradient = trained.gradients.get(layer.name, {}).get(part)
         if gradient is None:

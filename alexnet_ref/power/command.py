@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reference import ARCHITECTURES, Architecture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alexnet_ref.mistakes import Mistake
     from alexnet_ref.power.outcome import Outcome
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -87,14 +90,14 @@ def _right(framework: str, network: Architecture) -> list[str]:
     return [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
 
 
-def _judged(console: Console, framework: str, network: Architecture, wrong: list[object]) -> list[Outcome]:
+def _judged(console: Console, framework: str, network: Architecture, wrong: Sequence[Mistake]) -> list[Outcome]:
     from alexnet_ref.power.run import outcomes
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found = []
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(f"{network.name} in {framework}", total=len(wrong))
-        for outcome in outcomes(framework, wrong):  # type: ignore[arg-type]  # mistakes
+        for outcome in outcomes(framework, wrong):
             found.append(outcome)
             progress.update(task, advance=1, description=f"{network.name} in {framework}: {outcome.mistake}")
     return found

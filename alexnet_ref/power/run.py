@@ -65,7 +65,7 @@ def right_ports(framework: str, architecture: Architecture, seeds: Sequence[int]
 def weights(architecture: Architecture, seed: int) -> dict[str, dict[str, NDArray[np.float32]]]:
     """Return weights as training leaves them rather than as it starts: no bias is zero, where its mistakes would not show."""
     params, rng = init_params(architecture, seed), np.random.default_rng(seed)
-    biases = {layer: rng.standard_normal(parts["bias"].shape, np.float32) / 4 for layer, parts in params.items()}
+    biases = {layer: (rng.standard_normal(parts["bias"].shape) / 4).astype(np.float32) for layer, parts in params.items()}
     return {
         layer: {"kernel": parts["kernel"], "bias": parts["bias"] if parts["bias"].any() else biases[layer]}
         for layer, parts in params.items()
@@ -111,13 +111,13 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
         return ended("error", why=f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}")
     if not report.of("failed"):
         return ended("equivalent" if mistake.equivalent else "missed")
-    first, *others = report.diagnoses or (None,)
+    first, others = next(iter(report.diagnoses), None), report.diagnoses[1:]
     named = tuple(h.mistake for h in first.hypotheses if h.explains) if first else ()
     return ended(
         "rejected",
         check=report.of("failed")[0].id,
         wrong_layer=report.first_wrong_layer or "",
         named=named,
-        others=tuple(d.best.mistake for d in others if d is not None and d.best),
+        others=tuple(d.best.mistake for d in others if d.best),
         tie=tie(mistake, named[0], params) if named and named[0] != mistake.id else "",
     )

@@ -83,5 +83,5 @@ def _same_results(mistake: Mistake, other: Mistake, params: Params) -> str:
     if mistake.same_result or other.same_result or mistake.weights or other.weights:
         return ""
     x = np.random.default_rng(0).standard_normal((2, *mistake.architecture.input_shape)).astype(np.float32)
-    results = [list(run_network(each, params, x).values())[-1] for each in (mistake, other)]
-    return "bit-equal results of the network" if np.array_equal(*results) else ""
+    own, others = (list(run_network(each, params, x).values())[-1] for each in (mistake, other))
+    return "bit-equal results of the network" if np.array_equal(own, others) else ""
