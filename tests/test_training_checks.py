@@ -207,9 +207,9 @@ def test_a_wrong_derivative_is_rejected_at_its_layer() -> None:
 
     norm = next(layer for layer in TF1.layers if layer.name == "norm2")
     assert isinstance(norm, reference.LRN)
+    numbers = norm.depth_radius, norm.bias, norm.alpha, norm.beta
     numbers = (norm.depth_radius, norm.bias, norm.alpha, norm.beta)
 
-    @keras.saving.register_keras_serializable(package="tests")
     class Constant(keras.layers.Layer):  # type: ignore[misc]  # Keras is read as Any
         def call(self, x: Any) -> Any:
             y = tf.nn.local_response_normalization(x, *numbers)
