@@ -63,7 +63,12 @@ def written(tmp_path: Path) -> Any:
     return write
 
 
-PIPED = "np.save(sys.stdout.buffer, run(np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)))"
+# np.save asks its file where it stands, which a pipe may not answer: the bytes are made first.
+PIPED = (
+    "y = io.BytesIO()\n"
+    "np.save(y, run(np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)))\n"
+    "sys.stdout.buffer.write(y.getvalue())"
+)
 CHECKS = [check_facts, check_agreement, check_output]
 
 
@@ -152,7 +157,8 @@ def test_program_that_is_not_there_is_refused() -> None:
 @pytest.mark.slow
 def test_program_that_fails_later_does_not_conform(written: Any) -> None:
     """A program that cannot take the designed images fails their checks, with its words."""
-    body = "x = np.load(io.BytesIO(sys.stdin.buffer.read()))\nassert x.min() >= 0, 'negative'\nnp.save(sys.stdout.buffer, run(x))"
+    body = PIPED.replace("np.save(y, run(", "x = ").replace("allow_pickle=False)))", "allow_pickle=False)")
+    body = body.replace("sys.stdout", "assert x.min() >= 0, 'negative'\nnp.save(y, run(x))\nsys.stdout")
     report = verify(ProgramPort(written(body), SMALL), SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS)
     failed = {check.id: check.fact for check in report.of("failed")}
     assert set(failed) == {"network.probe[signed]"}
