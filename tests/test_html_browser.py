@@ -74,7 +74,7 @@ def browse(address: str, folder: Path, *options: str) -> tuple[str, str]:
     assert BROWSER is not None
     profile = f"--user-data-dir={folder / 'profile'}"
     command = [BROWSER, "--headless", "--no-sandbox", *QUIET, "--enable-logging=stderr", "--v=0", profile, *options, address]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603 - our own words
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)  # noqa: S603 - our own words
     return result.stdout, result.stderr
 
 
