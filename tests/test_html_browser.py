@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import http.server
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,7 @@ SIZES = {"phone": (390, 1600), "desktop": (1280, 1600)}
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu")
 # What --blink-settings calls the two: 0 is dark, 1 light.
 SCHEMES = {"dark": 0, "light": 1}
+PATIENCE = 300  # seconds: of a machine that does much else
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,13 +74,31 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str, list[str]]]:
             thread.join()
 
 
-def browse(address: str, folder: Path, *options: str) -> tuple[str, str]:
-    """Return what the browser writes to standard output and standard error for this page; its profile is fresh."""
+def command(folder: Path) -> list[str]:
+    """Return what starts the browser, with a profile of its own in this folder."""
     assert BROWSER is not None
-    profile = f"--user-data-dir={folder / 'profile'}"
-    command = [BROWSER, "--headless", "--no-sandbox", *QUIET, "--enable-logging=stderr", "--v=0", profile, *options, address]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)  # noqa: S603 - our own words
+    return [BROWSER, "--headless", "--no-sandbox", *QUIET, f"--user-data-dir={folder / 'profile'}"]
+
+
+def browse(address: str, folder: Path, *options: str) -> tuple[str, str]:
+    """Return what the browser writes to standard output and standard error for this page, and ends by itself."""
+    words = [*command(folder), "--enable-logging=stderr", "--v=0", *options, address]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=True)  # noqa: S603 - our own words
     return result.stdout, result.stderr
+
+
+@contextlib.contextmanager
+def browser(address: str, folder: Path) -> Iterator[None]:
+    """Keep the browser at this page, as a user does, until the block ends."""
+    words = [*command(folder), "--remote-debugging-port=0", address]  # with a port it does not end by itself
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # with what it has started
+        process.wait()
 
 
 def console(stderr: str) -> list[str]:
@@ -151,11 +174,14 @@ def test_both_files_can_be_downloaded(site: tuple[Path, str, list[str]], tmp_pat
         "profile": {"default_content_setting_values": {"automatic_downloads": 1}},
     }
     (profile / "Preferences").write_text(json.dumps(settings), encoding="utf-8")
-    browse(f"{address}/frame.html", tmp_path, "--dump-dom", "--timeout=8000")
-    assert sorted(path.name for path in saved.iterdir()) == ["reproduce_dense.npz", "reproduce_dense.py"]
+    with browser(f"{address}/frame.html", tmp_path):
+        wanted, end = ["reproduce_dense.npz", "reproduce_dense.py"], time.monotonic() + PATIENCE
+        while (found := sorted(path.name for path in saved.iterdir())) != wanted and time.monotonic() < end:
+            time.sleep(0.2)  # a file that is still being written has another name
+    assert found == wanted
     assert (saved / "reproduce_dense.npz").stat().st_size > CAP / 2
-    command = [sys.executable, "-I", "reproduce_dense.py"]
-    result = subprocess.run(command, cwd=saved, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    script = [sys.executable, "-I", "reproduce_dense.py"]
+    result = subprocess.run(script, cwd=saved, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     assert (result.returncode, result.stderr) == (1, "")
 
 
