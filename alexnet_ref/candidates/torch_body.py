@@ -12,10 +12,14 @@ from torch import nn
 from alexnet_ref.candidates import torch_trace
 from alexnet_ref.candidates.chain import Segment
 from alexnet_ref.candidates.step import NotCheckable
-from alexnet_ref.candidates.torch_graph import Graph, function_name, mode
+from alexnet_ref.candidates.torch_graph import Graph, mode
 from alexnet_ref.candidates.torch_hooks import HookBody
+from alexnet_ref.candidates.torch_modes import Pair, aligned
 from alexnet_ref.candidates.torch_steps import Described, described
 from reference import Architecture
+
+Trace = Callable[[], Graph]
+MANY = 64  # images in each batch of training, where it must be fixed: a dropout is tried on thousands
 
 
 class Body(Protocol):
@@ -43,7 +47,7 @@ class GraphBody:
     inference: Graph
     training: Graph | None
     steps: Sequence[Described]
-    pairs: Sequence[tuple[Segment | None, Segment | None]]
+    pairs: Sequence[Pair]
 
     @property
     def root(self) -> nn.Module:
@@ -99,50 +103,39 @@ def of_program(program: Any, x: Callable[[int], Any], architecture: Architecture
 def of_module(module: nn.Module, x: Callable[[int], Any], architecture: Architecture) -> Body:
     """Return the body of a module: by torch.fx, else torch.export, else the modules that it calls. x: batch → sample.
 
-    A graph is taken only if it computes bit for bit what the module does, random numbers included.
+    A graph is taken only if it computes bit for bit what the module does, random numbers included. A way that shows training too
+    goes before one that shows inference alone.
     """
-    ways: list[tuple[str, Callable[[], Graph]]] = [
-        ("torch.fx", lambda: torch_trace.symbolic(module)),
-        ("torch.export", lambda: torch_trace.exported(module, x(2), any_batch=True)),
-        ("torch.export, batches of 2", lambda: torch_trace.exported(module, x(2), any_batch=False)),
+
+    def exported(batch: int | None) -> Graph:
+        return torch_trace.exported(module, x(batch or 2), any_batch=batch is None)
+
+    ways: list[tuple[str, Trace, Sequence[Trace]]] = [
+        ("torch.fx", lambda: torch_trace.symbolic(module), [lambda: torch_trace.symbolic(module)]),
+        # Of some random numbers torch.export cannot follow how many they are, but when the batch is fixed.
+        ("torch.export", lambda: exported(None), [lambda: exported(None), lambda: exported(MANY)]),
+        ("torch.export, batches of 2", lambda: exported(2), [lambda: exported(MANY)]),
     ]
-    hindrances = []
-    for way, trace in ways:
+    hindrances: list[str] = []
+    alone: GraphBody | None = None
+    for way, trace, training_traces in ways:
         try:
             inference = torch_trace.verified(module, trace, x, training=False)
         except Exception as error:  # noqa: BLE001 - tracers raise anything for what they cannot follow; the next may
             hindrances.append(f"not by {way}: {type(error).__name__}")
             continue
-        try:
-            training = torch_trace.verified(module, trace, x, training=True)
-        except Exception:  # noqa: BLE001 - as above
-            training = None
-        return _paired("; ".join([way, *hindrances]), inference, training, architecture)
-    return HookBody(module, x(2), architecture, "; ".join(["by the modules that it calls", *hindrances]))
-
-
-def _paired(way: str, inference: Graph, training: Graph | None, architecture: Architecture) -> GraphBody:
-    """Match the two graphs' steps: the same, or with dropouts that inference lacks. Otherwise inference's alone are taken."""
-    steps = described(inference, architecture)
-    alone = [(step.segment, None) for step in steps]
-    if training is None:
-        return GraphBody(way=way, inference=inference, training=None, steps=steps, pairs=alone)
-    more = described(training, architecture)
-    pairs: list[tuple[Segment | None, Segment | None]] = []
-    waiting = list(steps)
-    for step in more:
-        if waiting and _signature(inference, waiting[0]) == _signature(training, step):
-            pairs.append((waiting.pop(0).segment, step.segment))
-        elif _signature(training, step) == ("dropout",):
-            pairs.append((None, step.segment))
-        else:
-            return GraphBody(way=way, inference=inference, training=None, steps=steps, pairs=alone)
-    if waiting:
-        return GraphBody(way=way, inference=inference, training=None, steps=steps, pairs=alone)
-    return GraphBody(way=way, inference=inference, training=training, steps=more, pairs=pairs)
-
-
-def _signature(graph: Graph, step: Described) -> tuple[str, ...]:
-    """Return what the step's nodes call: module paths, and names of functions."""
-    nodes = [graph.nodes[graph.data[place]] for place in step.segment.nodes]
-    return tuple(str(node.target) if node.op == "call_module" else function_name(node) for node in nodes)
+        steps, named = described(inference, architecture), "; ".join([way, *hindrances])
+        alone = alone or GraphBody(
+            way=named, inference=inference, training=None, steps=steps, pairs=[(step.segment, None) for step in steps]
+        )
+        for other in training_traces:
+            try:
+                training = torch_trace.verified(module, other, x, training=True)
+            except Exception as error:  # noqa: BLE001 - as above
+                hindrances.append(f"its training not by {way}: {type(error).__name__}")
+                continue
+            both = aligned(inference, steps, training, described(training, architecture))
+            if both is not None:
+                return GraphBody(way=named, inference=inference, training=training, steps=both[0], pairs=both[1])
+            hindrances.append(f"its training not by {way}: other layers than at inference")
+    return alone or HookBody(module, x(2), architecture, "; ".join(["by the modules that it calls", *hindrances]))

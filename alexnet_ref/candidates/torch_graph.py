@@ -34,6 +34,7 @@ class Graph:
     data: Sequence[str]
     batch: int | None = None  # the only one that it takes: an exported program may have been fixed to one
     samples: list[dict[str, Any]] = field(default_factory=list)  # of each sample batch: {node: tensor's shape, or size}
+    remade: Mapping[Any, Any] = field(default_factory=dict)  # {generator: its state} of those that the module makes in each call
 
     def segments(self) -> list[Segment]:
         """Return the chain of steps; their places count in `data`."""
@@ -50,15 +51,25 @@ class Graph:
             found.append(segment)
         return found
 
+    def generators(self) -> dict[Any, Any]:
+        """Return the random generators that the graph holds, with their present states."""
+        held = [attribute(self.root, str(node.target)) for node in self.nodes.values() if node.op == "get_attr"]
+        return {each: each.get_state() for each in held if isinstance(each, torch.Generator)}
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a data node's tensor, without its batch axis."""
         return tuple(self.samples[0][name][1:])
 
     def run(self, names: Sequence[str], known: dict[str, Any], batch: int, weights: Mapping[str, Any]) -> dict[str, Any]:
         """Compute these data nodes in order, adding to what is known; weights: {path: tensor in its place}."""
+        restore(self.remade)
         for name in names:
             known[name] = self._compute(self.nodes[name], known, batch, weights)
         return known
+
+    def result_for(self, x: Any) -> Any:
+        """Return the result for x; with a fixed batch, x has that."""
+        return self.run(self.data, {self.source: x}, len(x), {})[self.result]
 
     def known_sizes(self, arguments: Any) -> Any:
         """Return arguments with numbers in the place of the sizes that they are computed from; tensors stay nodes."""
@@ -126,6 +137,12 @@ class Graph:
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **dict(node.kwargs))
         return node.target(*args, **dict(node.kwargs))
+
+
+def restore(generators: Mapping[Any, Any]) -> None:
+    """Put {random generator: state} back to these states."""
+    for generator, state in generators.items():
+        generator.set_state(state)
 
 
 def is_size(node: fx.Node) -> bool:
