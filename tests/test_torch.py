@@ -96,6 +96,27 @@ def test_training_is_judged_however_dropout_is_written(ports: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["Masked", "OwnGenerator"])
+def test_dropout_by_hand_is_judged(name: str, ports: Any) -> None:
+    """A mask that training alone has is dropout, and so is one of the module's own generator, a factor at inference."""
+    port = getattr(ports, name)()
+    report = quick(port, checks=[check_dropout])
+    assert len(report.of("passed")) == 9, [(check.id, check.fact) for check in report.checks]
+    report = quick(port)
+    assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
+
+
+@pytest.mark.slow
+def test_masks_that_repeat_do_not_pass(ports: Any) -> None:
+    """A generator made anew in each call is wrong; what seeds PyTorch itself shows no training, and is not said to be right."""
+    report = quick(ports.NewGenerator(), checks=[check_dropout])
+    assert {check.id for check in report.of("failed")} >= {f"dropout.independent[drop{i}]" for i in (1, 2, 3)}
+    report = quick(ports.Seeded(), checks=[check_dropout])
+    assert report.of("passed") == []
+    assert {check.kind for check in report.of("not checkable")} == {"scaling", "kept", "independent"}
+
+
+@pytest.mark.slow
 def test_second_document_conforms(ports: Any) -> None:
     """keras_sequential with padding by hand, SAME where it is symmetric, and no padding where SAME adds none."""
     report = quick(ports.KerasSequential(), KERAS, checks=CHECKS)

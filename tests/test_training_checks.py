@@ -14,6 +14,7 @@ from alexnet_ref.candidates import NotCheckable, as_candidate
 from alexnet_ref.candidates.function import FunctionPort
 from alexnet_ref.checks import Check
 from alexnet_ref.checks.batch import drawn_batch, train
+from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.training import check_training, training_ids
 from alexnet_ref.conformance.ids import unmade
 from alexnet_ref.diagnosis.diagnosis import Hypothesis
@@ -147,6 +148,30 @@ def test_right_training_is_explained_by_the_document_alone() -> None:
     assert documented.explains
     assert not any(h.explains for h in found)
     assert "Adam(0.001, epsilon=1e-08), loss=keras.losses.CategoricalCrossentropy(from_logits=True)" in right_line(TF1)
+
+
+@pytest.mark.tf
+def test_the_report_names_it_and_how_to_put_it_right() -> None:
+    """The verdict on a model with another learning rate says so; where the network is wrong too, that stands first."""
+    import keras
+
+    optimizer = keras.optimizers.Adam(0.01, epsilon=TF1.recipe.epsilon)
+    line = f"learns ten times as fast, at 0.01 (residual {{}}). {right_line(TF1)}"
+    recipe, *others = verify(compiled(TF1, optimizer=optimizer), TF1, checks=[check_training]).diagnoses
+    start, end = line.split("{}")
+    assert others == []
+    assert recipe.sentence.startswith(start)
+    assert recipe.sentence.endswith(end)
+    norm = TF1["norm1"]
+    assert isinstance(norm, reference.LRN)
+    narrow = dataclasses.replace(norm, depth_radius=norm.depth_radius - 1)
+    layers = tuple(narrow if layer is norm else layer for layer in TF1.layers)
+    wrong = compiled(dataclasses.replace(TF1, layers=layers), optimizer=optimizer)
+    found = verify(wrong, TF1, checks=[check_probes, check_training]).diagnoses
+    assert [(diagnosis.layer, diagnosis.best and diagnosis.best.mistake) for diagnosis in found] == [
+        ("norm1", "lrn.radius_one_less[norm1]"),
+        (None, "recipe.learning_rate_ten_times"),
+    ]
 
 
 def explained(model: Any, architecture: reference.Architecture) -> tuple[Hypothesis, tuple[Hypothesis, ...]]:

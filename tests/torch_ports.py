@@ -98,6 +98,45 @@ class ByHand(TF1):
         return F.linear(torch.relu(self.fc2(x)), self.out.weight, self.out.bias)
 
 
+class Masked(TF1):
+    """Dropout as a mask times a scale, by hand, in training alone; no tracer follows how the mask's shape is written."""
+
+    def drop(self, x: Any) -> Any:
+        """Drop a fifth in training."""
+        return x * (torch.rand(list(x.shape)) >= 0.2) / 0.8 if self.training else x
+
+
+class OwnGenerator(TF1):
+    """Dropout from a generator of the module's own, which goes on from call to call; the scale is there at inference too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(5)
+
+    def drop(self, x: Any) -> Any:
+        """Drop a fifth in training."""
+        mask = (torch.rand(list(x.shape), generator=self.generator) >= 0.2) / 0.8 if self.training else 1.0
+        return x * mask
+
+
+class NewGenerator(TF1):
+    """Wrong: each call begins with the same random numbers."""
+
+    def drop(self, x: Any) -> Any:
+        """Drop the same fifth in each call."""
+        generator = torch.Generator().manual_seed(5)
+        return x * (torch.rand(list(x.shape), generator=generator) >= 0.2) / 0.8 if self.training else x
+
+
+class Seeded(TF1):
+    """Wrong, in a way that no graph shows: each call seeds PyTorch's own random numbers."""
+
+    def forward(self, x: Any) -> Any:
+        """Return the logits."""
+        torch.manual_seed(0)
+        return super().forward(x)
+
+
 class ChannelsLast(TF1):
     """Takes (N, H, W, C), and flattens in the documents' order."""
 

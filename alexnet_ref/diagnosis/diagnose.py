@@ -12,7 +12,7 @@ from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.candidates.pairing import Block
 from alexnet_ref.checks import Check, Material
 from alexnet_ref.checks.agreement import own_weights
-from alexnet_ref.diagnosis import dropout, order, output, weights
+from alexnet_ref.diagnosis import dropout, order, output, training, weights
 from alexnet_ref.diagnosis.diagnosis import Diagnosis, Hypothesis
 from alexnet_ref.diagnosis.explained import explained, framework, unanswered
 from alexnet_ref.diagnosis.fix import right_line
@@ -39,6 +39,9 @@ def diagnose(candidate: Candidate, checks: Sequence[Check], material: Material) 
     for layer in wrong[:LAYERS]:
         kinds = {check.kind for check in checks if check.layer == layer.name and check.status == "failed"}
         found.extend(_layer(candidate, layer, kinds, material))
+    if any(check.kind in training.KINDS and check.status == "failed" for check in checks):
+        recipe = training.training(candidate, material)
+        found.extend([recipe] if recipe and (recipe.best or not found) else [])
     misplaced = any(check.kind in ("present", "before", "after") and check.status == "failed" for check in checks)
     if misplaced or not found:
         found = [*_whole(candidate, material), *found]
@@ -80,7 +83,7 @@ def _wrong(architecture: Architecture, checks: Sequence[Check]) -> list[Layer]:
     names = {
         check.layer
         for check in checks
-        if check.status == "failed" and check.kind not in ("end_to_end", "present", "before", "after")
+        if check.status == "failed" and check.kind not in {"end_to_end", "present", "before", "after", *training.KINDS}
     }
     return [layer for layer in architecture.layers if layer.name in names]
 

@@ -10,27 +10,45 @@ import numpy as np
 
 from alexnet_ref.arithmetic import FLOAT32
 from alexnet_ref.bounds import confidence
+from alexnet_ref.candidates import Candidate
 from alexnet_ref.candidates.trained import FACTORS, TrainedNetwork
-from alexnet_ref.checks.batch import Batch
-from alexnet_ref.diagnosis.diagnosis import Array, Hypothesis
+from alexnet_ref.checks import Check, Material
+from alexnet_ref.checks.batch import Batch, drawn_batch, train
+from alexnet_ref.diagnosis.diagnosis import Array, Diagnosis, Hypothesis
+from alexnet_ref.diagnosis.explained import explained
 from alexnet_ref.mistakes.arrays import training as numpy_training
+from alexnet_ref.mistakes.catalogue import mistakes
 from alexnet_ref.mistakes.mistake import Mistake, Training
 from reference import Architecture
 from reference.ops import softmax
 
 ELEMENTS = 256  # of each part whose steps are looked at
+KINDS = {"training", "loss", "gradient", "step"}  # of the checks of training
 Deviation = tuple[float, float]  # (error/allowed, relative error)
 
 
+def training(candidate: Candidate, material: Material) -> Diagnosis | None:
+    """Return what is wrong with the recipe, trained on one batch again; None where that shows the document's, or nothing."""
+    architecture = candidate.architecture
+    batch = drawn_batch(architecture, material.seed)
+    trained = train(candidate, architecture, batch)
+    if isinstance(trained, Check):
+        return None
+    documented, found = explanations(architecture, mistakes(architecture), trained, batch)
+    if documented.explains:  # a wrong gradient of one layer is no recipe's: its check has said so
+        return None
+    return explained(None, documented, found, right_line(architecture), None)
+
+
 def explanations(
-    architecture: Architecture, mistakes: Sequence[Mistake], trained: TrainedNetwork, batch: Batch
+    architecture: Architecture, catalogue: Sequence[Mistake], trained: TrainedNetwork, batch: Batch
 ) -> tuple[Hypothesis, tuple[Hypothesis, ...]]:
     """Return the document's recipe as a hypothesis, and those of the catalogue that one batch can show, best first."""
     documented = _judged("none", "the document's recipe", Training(recipe=architecture.recipe), trained, batch)
     found = [
         _judged(mistake.id, mistake.words, mistake.training, trained, batch)
-        for mistake in mistakes
-        if mistake.training is not None and _shows(mistake.training, architecture)
+        for mistake in catalogue
+        if mistake.training is not None and shows(mistake.training, architecture)
     ]
     return documented, tuple(sorted(found, key=lambda h: (not h.explains, h.residual)))
 
@@ -46,7 +64,7 @@ def right_line(architecture: Architecture) -> str:
     return f"Compile it as model.compile(optimizer={optimizer}, loss=keras.losses.{loss})."
 
 
-def _shows(training: Training, architecture: Architecture) -> bool:
+def shows(training: Training, architecture: Architecture) -> bool:
     """Tell whether it is more than other batches or another beginning, of which one batch shows nothing."""
     own = architecture.recipe
     begun = {"batch_size": own.batch_size, "kernel_initializer": own.kernel_initializer, "bias_initializer": own.bias_initializer}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 # "equivalent": proved to show at no input, and not rejected. "missed": not rejected, though it is not. "refused": the framework
-# cannot build it. "not judged": what would show it, a training step, is not checked, or the judge says that it cannot judge it.
+# cannot build it. "not judged": a training step does not show it, or the judge says that it cannot judge it.
 # "error": the judge itself failed.
 Fate = Literal["rejected", "missed", "equivalent", "refused", "not judged", "error"]
 

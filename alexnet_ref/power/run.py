@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from alexnet_ref.checks import CHECKS
 from alexnet_ref.checks.impulses import check_impulses
+from alexnet_ref.diagnosis.training import shows
 from alexnet_ref.mistakes import Mistake, mistakes, right
+from alexnet_ref.mistakes.mistake import Training
 from alexnet_ref.power.outcome import Outcome
 from alexnet_ref.power.ties import tie
 from alexnet_ref.report import Report
@@ -59,7 +62,9 @@ def right_ports(framework: str, architecture: Architecture, seeds: Sequence[int]
     build = _builder(framework)
     for seed in seeds:
         params = weights(architecture, seed)
-        yield seed, _judged(build(right(architecture), params), architecture, params, seed, CHECKS)
+        # Where a mistake can be made in how it is trained, the right port is trained too.
+        port = replace(right(architecture), training=Training(recipe=architecture.recipe) if framework == "keras" else None)
+        yield seed, _judged(build(port, params), architecture, params, seed, CHECKS)
 
 
 def weights(architecture: Architecture, seed: int) -> dict[str, dict[str, NDArray[np.float32]]]:
@@ -94,8 +99,8 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
     def ended(fate: Any, **details: Any) -> Outcome:
         return Outcome(**known, fate=fate, seconds=time.perf_counter() - start, **details)  # type: ignore[arg-type]
 
-    if mistake.shows == "recipe":
-        return ended("not judged", why="no check of training steps")
+    if mistake.training is not None and not shows(mistake.training, mistake.architecture):
+        return ended("not judged", why="one training step shows neither how weights begin nor how many images make a batch")
     params = weights(mistake.architecture, SEED)
     try:
         model = build(mistake, params)
