@@ -171,8 +171,9 @@ class _Prices:
             moved = isinstance(layer, Flatten) and any(step.means == "reshape" for step in run)
             return price + (0.1 if moved else 0.02 if nothing else math.inf)
         price += self._cores(layer, cores, bool(unknown)) + self._unknown(first, stop, unknown)
+        price += 2 * ODD if run[-1].means == "pad" else 0.0  # it is the next layer's, even where it makes up this one's shape
         if all(step.params is not None for step in run) and sum(step.params or 0 for step in run) != self.params[layer.name]:
-            price += ODD if cores else 2 * ODD
+            price += ODD if cores and self.params[layer.name] else 2 * ODD  # less than any weights where there are none
         return price
 
     def _names(self, layer: Layer, run: Sequence[Step]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
@@ -59,8 +60,8 @@ class Port(nn.Module):  # type: ignore[misc]  # PyTorch is read as untyped
         if isinstance(part, get_args(Layer)):
             module: Step | None = self._module(part, shape, holder)
             if module is not None:
-                if not hasattr(self, name):
-                    self.add_module(name, module)
+                if module is not holder:  # each is registered, or `eval` would not reach it
+                    self.add_module(_unused(name, self), module)
                 return module
         owner = getattr(self, name, None)
         return lambda x: torch_parts.run(part, owner, x, training=self.training)
@@ -101,6 +102,11 @@ class Port(nn.Module):  # type: ignore[misc]  # PyTorch is read as untyped
                 return nn.Dropout(rate)
             case _:
                 return None
+
+
+def _unused(name: str, owner: nn.Module) -> str:
+    names = itertools.chain((name,), (f"{name}_{place}" for place in itertools.count(2)))
+    return next(each for each in names if not hasattr(owner, each))
 
 
 def _symmetric(shape: Shape, window: tuple[int, int], layer: Conv | MaxPool) -> tuple[int, int] | None:
