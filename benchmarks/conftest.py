@@ -6,6 +6,7 @@ import importlib.util
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,16 @@ def _device_names(config: pytest.Config) -> list[str]:
     timing = not config.option.benchmark_disable and importlib.util.find_spec("tensorflow") is not None
     names = devices() if timing else ["CPU:0"]
     return names if any(name.startswith("GPU") for name in names) else [*names, "GPU:0"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before the project's conftest skips what takes long
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where nothing is timed, count what computes whole batches of the larger network to what takes long."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        if config.option.benchmark_disable and case is not None and item.path.is_relative_to(Path(__file__).parent):
+            if case.params.get("batch", 1) > 1 and case.params["architecture"] == "keras_sequential":
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
