@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -49,20 +50,25 @@ TINY = reference.Architecture(
     ),
 )
 PARAMS = {network.name: init_params(network, 2) for network in (TF1, KERAS, TINY)}
-CHECKS = (check_facts, check_weights, check_probes, check_agreement)  # and check_dropout, whose 16 million masks take longest
+CHECKS = (check_facts, check_weights, check_probes, check_dropout, check_agreement)
 
 
-def judged(port: Any, architecture: reference.Architecture = TF1, *, dropout: bool = False) -> Report:
-    """Return the report on a port, its intended weights given, of two digits; its dropout is checked where that is what counts."""
+@pytest.fixture(autouse=True)
+def few_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the check of dropout draw 2¹⁸ elements, not 2²⁴: the mistakes here are far greater than what the others would show."""
+    monkeypatch.setattr(importlib.import_module("alexnet_ref.checks.dropout"), "CHUNK", 2**14)
+
+
+def judged(port: Any, architecture: reference.Architecture = TF1) -> Report:
+    """Return the report on a port, its intended weights given, of two digits."""
     images = np.random.default_rng(0).random((2, *architecture.input_shape)).astype(np.float32)
-    checks = (*CHECKS, check_dropout) if dropout else CHECKS
-    return verify(port, architecture, images=images, batch_size=2, params=PARAMS[architecture.name], checks=checks)
+    return verify(port, architecture, images=images, batch_size=2, params=PARAMS[architecture.name], checks=CHECKS)
 
 
-def of_mistake(mistake: Mistake | str, port: Callable[..., NumpyPort] = NumpyPort, *, dropout: bool = False) -> Report:
+def of_mistake(mistake: Mistake | str, port: Callable[..., NumpyPort] = NumpyPort) -> Report:
     """Return the report on a NumPy port with this mistake, of tf1_graph where it is a name."""
     mistake = named(TF1, mistake) if isinstance(mistake, str) else mistake
-    return judged(port(mistake, PARAMS[mistake.architecture.name]), mistake.architecture, dropout=dropout)
+    return judged(port(mistake, PARAMS[mistake.architecture.name]), mistake.architecture)
 
 
 def odd(layer: str, *parts: Any) -> Mistake:
@@ -101,7 +107,7 @@ def test_names(mistake: str) -> None:
 @pytest.mark.parametrize("architecture", [TF1, KERAS], ids=lambda network: network.name)
 def test_right(architecture: reference.Architecture) -> None:
     """A right port conforms and has no diagnosis."""
-    report = judged(NumpyPort(right(architecture), PARAMS[architecture.name]), architecture, dropout=True)
+    report = judged(NumpyPort(right(architecture), PARAMS[architecture.name]), architecture)
     assert report.conforms
     assert report.diagnoses == ()
 
@@ -112,7 +118,7 @@ DROPOUT = ["keep_for_rate", "not_scaled", "at_inference", "never", "same_mask_al
 @pytest.mark.parametrize("word", DROPOUT)
 def test_dropout(word: str) -> None:
     """A mistake that random masks hide is named by what repeated calls have in common."""
-    diagnosis = of_mistake(f"dropout.{word}[drop2]", dropout=True).diagnoses[0]
+    diagnosis = of_mistake(f"dropout.{word}[drop2]").diagnoses[0]
     assert diagnosis.layer == "drop2"
     assert diagnosis.best is not None
     assert diagnosis.best.mistake == f"dropout.{word}[drop2]"
@@ -296,7 +302,7 @@ def test_hostile(kind: str, hostility: str) -> None:
             changed: Array = HOSTILE[hostility](y) if self.chain[place][0].kind == kind else y
             return changed
 
-    report = of_mistake(right(TINY), Port, dropout=kind == "Dropout")
+    report = of_mistake(right(TINY), Port)
     assert not report.conforms
     assert all(diagnosis.sentence for diagnosis in report.diagnoses)
 
