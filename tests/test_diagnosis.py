@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,6 +33,8 @@ from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, init_p
 from reference.shapes import layer_inputs
 from tests.numpy_port import NumpyPort
 
+pytestmark = pytest.mark.usefixtures("few_masks")  # the mistakes here are far greater than what more masks would show
+
 TF1 = miniature(reference.ARCHITECTURES["tf1_graph"])
 KERAS = miniature(reference.ARCHITECTURES["keras_sequential"])
 # One layer of each kind, for what needs no documented size.
@@ -51,12 +52,6 @@ TINY = reference.Architecture(
 )
 PARAMS = {network.name: init_params(network, 2) for network in (TF1, KERAS, TINY)}
 CHECKS = (check_facts, check_weights, check_probes, check_dropout, check_agreement)
-
-
-@pytest.fixture(autouse=True)
-def few_masks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the check of dropout draw 2¹⁸ elements, not 2²⁴: the mistakes here are far greater than what the others would show."""
-    monkeypatch.setattr(importlib.import_module("alexnet_ref.checks.dropout"), "CHUNK", 2**14)
 
 
 def judged(port: Any, architecture: reference.Architecture = TF1) -> Report:
