@@ -67,6 +67,7 @@ def test_the_probe_sees_what_is_imported() -> None:
 
 
 @pytest.mark.tf
+@pytest.mark.slow
 def test_the_probe_sees_tensorflow() -> None:
     """The probe itself: it reports TensorFlow where it is loaded."""
     assert "tensorflow" in loaded_by("import alexnet_ref.layers")
