@@ -13,7 +13,7 @@ import pytest
 import reference
 
 # TensorFlow's first call takes seconds, so no example has a deadline. `ci` is Hypothesis's own, derandomized.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("default", deadline=None, max_examples=10)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 
 

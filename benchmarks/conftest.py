@@ -6,6 +6,7 @@ import importlib.util
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,17 @@ def _device_names(config: pytest.Config) -> list[str]:
     timing = not config.option.benchmark_disable and importlib.util.find_spec("tensorflow") is not None
     names = devices() if timing else ["CPU:0"]
     return names if any(name.startswith("GPU") for name in names) else [*names, "GPU:0"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before the project's conftest skips what takes long
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where nothing is timed, count what runs the larger network to what takes long: the smaller one shows that it works."""
+    if not config.option.benchmark_disable:
+        return
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if params.get("architecture") == "keras_sequential" and item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

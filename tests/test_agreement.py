@@ -95,7 +95,7 @@ def expected(network: Network, images: n.Array) -> n.Expected:
     return n.end_to_end(network.architecture, network.params, images)
 
 
-@pytest.mark.parametrize(("mode", "batch"), [("eager", 1), ("tf.function", 2), ("eager", 5)])
+@pytest.mark.parametrize(("mode", "batch"), [("eager", 1), ("tf.function", 2), pytest.param("eager", 5, marks=pytest.mark.slow)])
 def test_each_layer_alone(network: Network, images: n.Array, mode: str, batch: int) -> None:
     """Each layer is the oracle's, fed what TensorFlow's layer was fed."""
     x = images[-batch:]

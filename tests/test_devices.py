@@ -202,6 +202,7 @@ def _environment(variables: dict[str, str]) -> None:
     os.environ.update(variables)
 
 
+@pytest.mark.slow  # TensorFlow is started anew, with other variables
 def test_description_tells_onednn_off_and_threads() -> None:
     """oneDNN switched off, and threads asked for, in the environment of TensorFlow's start are reported."""
     variables = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_NUM_INTRAOP_THREADS": "1"}
@@ -238,7 +239,10 @@ def test_benchmark_runs_on_the_second_cpu(fresh: Run, tmp_path: Path) -> None:
     assert {"tensorflow", "keras", "numpy", "python", "tf32", "onednn", "intra_op_threads", "cores"} <= set(stored)
 
 
-@pytest.mark.parametrize(("options", "code", "outcome"), [([], 0, "1 skipped"), (["--require-gpu"], 1, "1 error")])
+@pytest.mark.parametrize(
+    ("options", "code", "outcome"),
+    [([], 0, "1 skipped"), pytest.param(["--require-gpu"], 1, "1 error", marks=pytest.mark.slow)],  # another five seconds
+)
 def test_absent_gpu_is_skipped_or_fails(fresh: Run, options: list[str], code: int, outcome: str) -> None:
     """Without a GPU its benchmarks are skipped with the reason; under --require-gpu they fail with it."""
     item = f"{ROOT / 'benchmarks' / 'test_inference_step.py'}::{STEP.format('GPU:0')}"

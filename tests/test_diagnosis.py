@@ -33,6 +33,8 @@ from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, init_p
 from reference.shapes import layer_inputs
 from tests.numpy_port import NumpyPort
 
+pytestmark = pytest.mark.usefixtures("few_masks")  # the mistakes here are far greater than what more masks would show
+
 TF1 = miniature(reference.ARCHITECTURES["tf1_graph"])
 KERAS = miniature(reference.ARCHITECTURES["keras_sequential"])
 # One layer of each kind, for what needs no documented size.

@@ -19,7 +19,6 @@ from alexnet_ref.mistakes.mistake import Family, documented
 from reference import InvalidInput
 from reference.forward import apply
 from tests.miniatures import MINIATURES, material
-from tests.test_isolation import loaded_by
 
 Array = NDArray[Any]
 NAMES = list(reference.ARCHITECTURES)
@@ -116,13 +115,6 @@ def test_mistakes_by_name() -> None:
     assert named("tf1_graph", "lrn.alpha_over_window[norm1]").layer == "norm1"
     with pytest.raises(InvalidInput, match=r"no mistake is called 'lrn\.nothing'"):
         named("tf1_graph", "lrn.nothing")
-
-
-@pytest.mark.parametrize("module", ["", ".keras", ".torch", ".onnx"])
-def test_mistakes_import_no_framework(module: str) -> None:
-    """The catalogue, the interpreter and the realisations' builders load no framework when they are imported."""
-    loaded = loaded_by(f"import alexnet_ref.mistakes{module}")
-    assert not loaded & {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "jax"}
 
 
 # ---- Each is a mistake, or none -------------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from alexnet_ref.tolerances.implementation import Array, Implementation, LayerPa
 from alexnet_ref.tolerances.orders import ORDERS
 from alexnet_ref.tolerances.soundness import Tally, builder, judged, soundness
 from reference import ARCHITECTURES, Architecture, Conv, Layer, Resize, layer_shapes
-from tests.test_isolation import loaded_by
 
 KINDS = ["NumPy matrix product", *(f"NumPy {order.name}" for order in ORDERS)]
 
@@ -123,12 +122,6 @@ def test_data_are_what_they_are_called() -> None:
     digits = draw_images(architecture, "real", 3, rng)
     assert digits.shape == (3, 28, 28, 1)
     assert digits.min() == 0 < digits.max() <= 1
-
-
-@pytest.mark.parametrize("module", ["tolerances", "tolerances.configurations", "tolerances.torch_ops", "tolerances.onnx_ops"])
-def test_importing_the_measurements_imports_no_framework(module: str) -> None:
-    """Frameworks are imported by the configuration that runs them."""
-    assert not loaded_by(f"import alexnet_ref.{module}") & {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "jax"}
 
 
 def test_what_xla_misplaces_is_left_out() -> None:

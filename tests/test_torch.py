@@ -23,7 +23,10 @@ from alexnet_ref.report import Report
 from alexnet_ref.verify import verify
 from reference import InvalidInput
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch"),
+    pytest.mark.usefixtures("few_masks"),
+]
 
 TF1 = reference.ARCHITECTURES["tf1_graph"]
 KERAS = reference.ARCHITECTURES["keras_sequential"]

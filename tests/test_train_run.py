@@ -87,7 +87,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw_all", lambda *_, **__: None)
 
 
-@pytest.mark.parametrize("step", [1, 3, 5])
+@pytest.mark.parametrize("step", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_resumed_equals_uninterrupted(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path, step: int) -> None:
     """Ended in the middle of an epoch or at its end and resumed, the run has the same weights, slots and history to the bit."""
     architecture, folder, _ = whole
@@ -211,7 +211,11 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert next(event.step for event in told if isinstance(event, Step)) == 3
 
 
-@pytest.mark.parametrize("name", ["history.csv", "confusion.png", "params.npz", "model.keras", "metrics.json"])
+SLOWER = ("confusion.png", "model.keras", "metrics.json")
+FILES = ["history.csv", "params.npz", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOWER)]
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_a_full_disk_at_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """No room for a file, after half of it was written: one line names it, nothing half-written stays, and resuming completes."""
     pytest.importorskip("matplotlib")

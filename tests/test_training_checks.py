@@ -275,7 +275,7 @@ def test_bare_probabilities_are_judged(smoothing: float) -> None:
 
 
 @pytest.mark.tf
-@pytest.mark.parametrize("name", list(MINIATURES))
+@pytest.mark.parametrize("name", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
 def test_nothing_of_the_model_is_changed(name: str) -> None:
     """Weights, the optimiser's memory, random states and metrics are to the bit what they were, and it trains on as it would."""
     architecture = MINIATURES[name]

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import reference
+from alexnet_ref import verify_command
 from alexnet_ref.cli import main
-from reference import init_params
+from alexnet_ref.power.miniature import miniature
 
 PORT = """
 import numpy as np
@@ -21,9 +23,18 @@ params = reference.init_params(architecture, seed=1)
 
 def right(x):
     return reference.predict(architecture, params, x.reshape(-1, 784), np.float32)
+"""
+# The network with few channels: its result alone is held against two thousand pairs of mistakes, none of which explains it.
+WRONG = """
+import numpy as np
+import reference
+from alexnet_ref.power.miniature import miniature
+
+architecture = miniature(reference.ARCHITECTURES["tf1_graph"])
+params = reference.init_params(architecture, seed=1)
 
 def wrong(x):
-    return right(x) * np.float32(1.01)
+    return reference.predict(architecture, params, x.reshape(-1, 784), np.float32) * np.float32(1.01)
 """
 
 
@@ -34,18 +45,23 @@ def run(*arguments: str) -> Result:
 
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder with a module of the user's own, as the current one, and the weights beside it."""
-    import numpy as np
-
+    """Return a folder with a module of the user's own, as the current one."""
     (tmp_path / "own_port.py").write_text(PORT, encoding="utf-8")
-    params = init_params("tf1_graph", seed=1)
-    np.savez(tmp_path / "params.npz", **{f"{layer}/{part}": a for layer, parts in params.items() for part, a in parts.items()})  # type: ignore[arg-type]  # NumPy's stub takes the names for allow_pickle
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def write_params(folder: Path, architecture: reference.Architecture) -> None:
+    """Write the weights that the port should have, beside it."""
+    import numpy as np
+
+    params = reference.init_params(architecture, seed=1)
+    np.savez(folder / "params.npz", **{f"{layer}/{part}": a for layer, parts in params.items() for part, a in parts.items()})  # type: ignore[arg-type]  # NumPy's stub takes the names for allow_pickle
+
+
 def test_own_code_is_judged_by_its_output(port: Path) -> None:
     """A function of images conforms with the weights that it should have, and what it does not show is not checkable."""
+    write_params(port, reference.ARCHITECTURES["tf1_graph"])
     result = run("own_port:right", "--architecture", "tf1_graph", "--params", "params.npz", "--images", "2", "--json", "r.json")
     assert result.exit_code == 0, result.output
     assert "conforms" in result.output
@@ -56,11 +72,16 @@ def test_own_code_is_judged_by_its_output(port: Path) -> None:
     assert "dense.end_to_end[out]" in passed
 
 
-def test_a_wrong_result_is_seen_and_written(port: Path) -> None:
+def test_a_wrong_result_is_seen_and_written(port: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One per cent too much does not conform; JUnit and HTML are written, and the diagnosis is printed."""
+    few = miniature(reference.ARCHITECTURES["tf1_graph"])
+    monkeypatch.setattr(verify_command, "ARCHITECTURES", {"tf1_graph": few})
+    write_params(port, few)
+    (port / "wrong_port.py").write_text(WRONG, encoding="utf-8")
     files = ["--junit", "r.xml", "--html", "r.html"]
-    result = run("own_port:wrong", "--architecture", "tf1_graph", "--params", "params.npz", "--images", "2", *files)
+    result = run("wrong_port:wrong", "--architecture", "tf1_graph", "--params", "params.npz", "--images", "2", *files)
     assert result.exit_code == 1, result.output
+    assert "no mistake of the catalogue explains it" in result.output
     assert "does not conform" in result.output.strip().splitlines()[-1]
     failures = ET.parse(port / "r.xml").getroot().iter("failure")  # noqa: S314 - we wrote it
     assert any("differ by more than allowed" in (failure.get("message") or "") for failure in failures)
