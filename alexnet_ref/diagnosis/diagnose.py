@@ -147,7 +147,7 @@ def _whole(candidate: Candidate, material: Material) -> Iterator[Diagnosis]:
         of = output.whole(architecture, params, images, shown, arithmetic=material.arithmetic, merged=merged)
         documented, found = output.explanations(catalogue, of)
     # Steps that make up a wrong network without any guess name it, even where its numbers are the document's or cannot be had.
-    told = [(of and output.held_alone(mistake, of)) or _by_steps(mistake) for mistake in fitting]
+    told = [_by_steps(mistake, of, documented) for mistake in fitting]
     names = {hypothesis.mistake for hypothesis in told}
     found = (*sorted(told, key=lambda h: not h.explains), *(h for h in found if h.mistake not in names))
     if found and (documented.ratio > 1 or found[0].explains):
@@ -158,5 +158,9 @@ def _blocks(candidate: Candidate) -> Sequence[Block]:
     return candidate.pairing.blocks if isinstance(candidate, PairedCandidate) else ()
 
 
-def _by_steps(mistake: Mistake) -> Hypothesis:
+def _by_steps(mistake: Mistake, of: output.Whole | None, documented: Hypothesis) -> Hypothesis:
+    """Return what the numbers say of the mistake, unless they say as much of the document: then the steps alone tell the two."""
+    held = None if of is None else output.held_alone(mistake, of)
+    if held is not None and not (held.explains and documented.explains):
+        return held
     return Hypothesis(mistake=mistake.id, words=mistake.words, ratio=0.0, residual=0.0)
