@@ -65,8 +65,8 @@ class Diagnosis:
         return min(others, default=math.inf) / max(self.best.residual, floor)
 
     @property
-    def sentence(self) -> str:
-        """The diagnosis in one line."""
+    def finding(self) -> str:
+        """What is wrong, in one line."""
         where = f"{self.layer}: " if self.layer else ""
         if self.best is None:
             near = (
@@ -75,5 +75,9 @@ class Diagnosis:
             return f"{where}no mistake of the catalogue explains it (residual {self.documented.residual:.0e}){near}"
         fitted = ", ".join(f"{name} {value:.4g}" for name, value in self.best.fitted.items())
         numbers = f"residual {self.best.residual:.0e} under this hypothesis, {self.documented.residual:.0e} under the document"
-        line = f"{where}{self.best.words} ({f'fitted {fitted}; ' if fitted else ''}{numbers})"
-        return f"{line}. {self.best.fix}" if self.best.fix else line
+        return f"{where}{self.best.words} ({f'fitted {fitted}; ' if fitted else ''}{numbers})"
+
+    @property
+    def sentence(self) -> str:
+        """The finding, and what puts it right."""
+        return f"{self.finding}. {self.best.fix}" if self.best and self.best.fix else self.finding
