@@ -61,10 +61,23 @@ def explanations(mistakes: Sequence[Mistake], of: Whole) -> tuple[Hypothesis, tu
     whole_run = _observed(of, 0, len(of.architecture.layers), stretches)
     if found and not found[0].explains:
         nearest = [single[hypothesis.mistake] for hypothesis in found[:NEAREST]]
-        pairs = (together(first, mistake) for first in nearest for mistake in shown)
-        found = ranked([*(h for both in pairs if both and (h := _held(both, of, stretches)) is not None), *found])
+        pairs = [both for first in nearest for mistake in shown if (both := together(first, mistake)) is not None]
+        promising = _nearest(pairs, _one_image(of))
+        found = ranked([*(h for both in promising if (h := _held(both, of, stretches)) is not None), *found])
     right = held("none", "the document's network", whole_run.expected, whole_run)
     return right or Hypothesis(mistake="none", words="the document's network", ratio=float("inf"), residual=1.0), found
+
+
+def _nearest(pairs: Sequence[Mistake], of: Whole) -> list[Mistake]:
+    """Return the NEAREST of many."""
+    named, stretches = {both.id: both for both in pairs}, dict[tuple[str, str], Observed]()
+    found = ranked([h for both in pairs if (h := _held(both, of, stretches)) is not None])
+    return [named[hypothesis.mistake] for hypothesis in found[:NEAREST]]
+
+
+def _one_image(of: Whole) -> Whole:
+    """Return the first image alone, enough to tell near from far."""
+    return replace(of, images=of.images[:1], shown={name: y[:1] for name, y in of.shown.items()})
 
 
 def together(first: Mistake, second: Mistake) -> Mistake | None:

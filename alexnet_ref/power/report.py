@@ -156,8 +156,8 @@ equivalent is rejected, 95 % are named rightly as first choice, no right port is
 - *named first*: the best hypothesis of the first diagnosis is the mistake itself, or one that no input can tell from it: the same
   parts in the same order, or bit-equal outputs on every probe (`alexnet_ref/power/ties.py`).
 - *within three*: among that diagnosis' first three, or the first choice of another layer's diagnosis.
-- *refused*: the framework cannot express it. *not judged*: not even a training step shows it, or the judge says that it cannot judge
-  the port (exit code 2), which is neither accepted nor rejected then.
+- *refused*: the framework cannot express it. *not judged*: not even a training step shows it, or the judge says that it cannot
+  judge the port (exit code 2), which is neither accepted nor rejected then.
 - Weights are drawn as the document draws them; biases that start from zero are drawn too, as training would leave them: at zero,
   no mistake in them shows.
 
