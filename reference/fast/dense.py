@@ -30,10 +30,7 @@ def dense(kernel: Array, bias: Array, dtype: DTypeLike, *, relu: bool) -> Step:
                     with np.errstate(over="ignore"):  # refused below, as what is not finite
                         np.copyto(tile, weights[rows], casting="same_kind")
                     sums += np.matmul(x[:, rows], tile, out=part)
-            sums += bias[some]
-            worker.watch(sums)
-            if relu:
-                np.maximum(sums, 0, out=sums)
+            worker.finish(sums, bias[some], relu=relu)
 
         worker.share(columns, parts(units, units, worker.hands_for((len(x) + PER_WEIGHT) * kernel.size)))
 

@@ -47,8 +47,15 @@ class Worker:
 
     def watch(self, sums: Array) -> None:
         """Notice a NaN or infinity among the sums: with one, their own sum is no finite number either."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.finite = self.finite and math.isfinite(sums.sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # a product with ones takes a third of the time of np.sum
+            self.finite = self.finite and math.isfinite((sums @ np.ones(sums.shape[-1], sums.dtype)).sum())
+
+    def finish(self, sums: Array, bias: Array, *, relu: bool) -> None:
+        """Add the bias (K,) to sums (..., K) of products, look whether they are finite, and take their positive part if asked."""
+        sums += bias
+        self.watch(sums)
+        if relu:
+            np.maximum(sums, np.zeros_like(bias), out=sums)  # between arrays: with the number 0 it takes four times as long
 
     def hands_for(self, multiplications: int) -> int:
         """Return how many threads to cut so much work for."""
