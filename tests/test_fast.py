@@ -290,7 +290,7 @@ MISTAKES: dict[str, Mistake] = {
         network, "rearranged", lambda layers: [layer for layer in layers if not isinstance(layer, (ReLU, Dropout))]
     ),
     "images of a chunk exchanged": lambda patch: patch.setattr(
-        network, "parts", lambda n, *_: [slice(0, n - 1), slice(n - 2, n - 1)]
+        network, "parts", lambda n, *_: [slice(0, n - 1), slice(n - 2, n - 1)] if n > 1 else [slice(0, n)]
     ),
     "a tile's columns left out": lambda patch: patch.setattr(dense, "parts", lambda n, *_: [slice(0, n - 1)]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
@@ -17,12 +18,12 @@ from reference.fast.pool import max_pool2d
 from reference.fast.resize import resize_bilinear
 from reference.fast.resized_conv import resized_conv2d, worth_it
 from reference.fast.step import Step
-from reference.fast.team import Array, Team, Worker, parts, processors
+from reference.fast.team import BLOCK_BYTES, Array, Team, Worker, parts, processors
 from reference.layers import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
 from reference.shapes import Shape, output_shape
 
-# Images that pass the image layers together: enough for the last convolutions' matrices to be tall, few enough for a cache.
-CHUNK = 4
+# Images that one thread takes through the image layers: enough for the last convolutions' matrices to be tall.
+CHUNK = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,21 @@ class Network:
         """Write the last layer's output for x (N, *input_shape) to `result`."""
         images, vectors = self.stages[: self._split], self.stages[self._split :]
         between = np.empty((len(x), *images[-1].step.shape), self.dtype) if vectors else result
+        spans = spanned(images, self.dtype)
+
+        def run(some: slice, worker: Worker) -> None:
+            given = x[some]
+            for at, (span, most) in enumerate(spans, 1):
+                if at == len(spans):
+                    y = between[some]
+                else:
+                    y = worker.take(f"span {at % 2}", (len(given), *span[-1].step.shape), self.dtype)
+                for part in parts(len(given), most):
+                    _chain(span, given[part], y[part], worker)
+                given = y
+
         with Team(processors()) as team:
-            _over(team, len(x), lambda some, worker: _chain(images, x[some], between[some], worker))
+            _over(team, len(x), run)
             if vectors:
                 _chain(vectors, between, result, team)
         self.finite = self.finite and team.finite
@@ -66,8 +80,16 @@ class Network:
                     stage.step.run(values[-stage.back], y, worker)
                 values.append(y)
 
+        def run_images(some: slice, worker: Worker) -> None:
+            given = x
+            for span, most in spanned(images, self.dtype):
+                for part in parts(some.stop - some.start, most):
+                    own = slice(some.start + part.start, some.start + part.stop)
+                    run(span, own, given[own], worker)
+                given = outputs[span[-1].layer.name]
+
         with Team(processors()) as team:
-            _over(team, len(x), lambda some, worker: run(images, some, x[some], worker))
+            _over(team, len(x), run_images)
             run(vectors, slice(0, len(x)), outputs[images[-1].layer.name], team)
         self.finite = self.finite and team.finite
 
@@ -83,6 +105,17 @@ def _over(team: Team, n: int, work: Callable[[slice, Worker], None]) -> None:
         work(slice(0, n), team)
     else:
         team.share(work, parts(n, CHUNK, team.hands))
+
+
+def spanned(stages: Sequence[Stage], dtype: DTypeLike) -> list[tuple[list[Stage], int]]:
+    """Return each convolution with what follows it up to the next, and how many images' outputs of these fit a cache."""
+    spans: list[list[Stage]] = [[]]
+    for stage in stages:
+        if spans[-1] and isinstance(stage.layer, Conv) and stage.back == 1:
+            spans.append([])
+        spans[-1].append(stage)
+    largest = [max((math.prod(stage.step.shape) for stage in span), default=1) for span in spans]
+    return [(span, BLOCK_BYTES // (size * np.dtype(dtype).itemsize)) for span, size in zip(spans, largest, strict=True)]
 
 
 def prepare(

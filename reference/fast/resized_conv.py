@@ -77,14 +77,14 @@ def resized_conv2d(
         # The rows of the windows at one place of the width lie under one another, so that every window is one run: no more copies.
         met = worker.take("windows", (n, q.outputs, h, run), x.dtype)  # (N, J, H, Q·C)
         column, by_row = strides[1] * c * item, q.length * c * item
-        np.copyto(met, np.lib.stride_tricks.as_strided(z, met.shape, (h * by_row, column, by_row, item), writeable=False))
+        np.copyto(met, np.ndarray(met.shape, x.dtype, z, 0, (h * by_row, column, by_row, item)))
         by_n, by_j, by_h, _ = met.strides
 
         def block(what: tuple[slice, tuple[Phase, Array]], worker: Worker) -> None:
             some, (phase, matrix) = what
-            shape = (some.stop - some.start, len(phase.inputs), q.outputs, len(matrix))
-            steps = (by_n, phase.inputs.step * by_h, by_j, item)
-            windows = np.lib.stride_tricks.as_strided(met[some, :, phase.inputs.start :], shape, steps, writeable=False)
+            shape = (some.stop - some.start, len(phase.inputs), q.outputs, len(matrix))  # (N, I, J, rows·Q·C)
+            first = some.start * by_n + phase.inputs.start * by_h
+            windows = np.ndarray(shape, x.dtype, met, first, (by_n, phase.inputs.step * by_h, by_j, item))
             out = y[some, phase.outputs.start : phase.outputs.stop : phase.outputs.step]  # (N, rows of outputs, J, O)
             np.matmul(windows, matrix, out=out)
             worker.finish(out.reshape(*out.shape[:2], -1), row_bias, relu=relu)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -48,7 +49,7 @@ class Worker:
     def watch(self, sums: Array) -> None:
         """Notice a NaN or infinity among the sums: with one, their own sum is no finite number either."""
         with np.errstate(over="ignore", invalid="ignore"):  # a product with ones takes a third of the time of np.sum
-            self.finite = self.finite and math.isfinite((sums @ np.ones(sums.shape[-1], sums.dtype)).sum())
+            self.finite = self.finite and math.isfinite((sums @ ones(sums.shape[-1], sums.dtype)).sum())
 
     def finish(self, sums: Array, bias: Array, *, relu: bool) -> None:
         """Add the bias (K,) to sums (..., K) of products, look whether they are finite, and take their positive part if asked."""
@@ -110,6 +111,12 @@ class Team(Worker):
             for help_ in helping:
                 help_.result()
         self.finite = self.finite and all(worker.finite for worker in self._workers)
+
+
+@lru_cache(maxsize=64)
+def ones(k: int, dtype: DTypeLike) -> Array:
+    """Return k ones, which nobody writes to."""
+    return np.ones(k, dtype)
 
 
 def processors() -> int:
