@@ -67,7 +67,7 @@ def resized_conv2d(
     wide = widening(columns(w, size[1], q), c, dtype)  # (W·C, length·C)
     joined = phases(h, size[0], taps, strides[0], padding)
     flat = kernel[:, q.seen].reshape(taps, -1)  # (P, Q·C·O)
-    matrices = [(phase.weights.astype(dtype) @ flat).reshape(-1, o) for phase in joined]  # (rows·Q·C, O)
+    kernels = [(phase, (phase.weights.astype(dtype) @ flat).reshape(-1, o)) for phase in joined]  # (rows·Q·C, O)
     run, row_bias = q.taps * c, np.tile(bias, q.outputs)  # numbers side by side in a window's row; (J·O,), as in conv.py
 
     def step(x: Array, y: Array, worker: Worker) -> None:
@@ -90,7 +90,8 @@ def resized_conv2d(
             worker.finish(out.reshape(*out.shape[:2], -1), row_bias, relu=relu)
 
         images = parts(n, BLOCK_BYTES // met[0].nbytes)
-        worker.share(block, itertools.product(images, zip(joined, matrices, strict=True)))
+        hands = worker.hands_for(n * sum(len(phase.outputs) * matrix.size for phase, matrix in kernels) * q.outputs)
+        worker.share(block, itertools.product(images, kernels), hands)
 
     # No output shows the weights of taps that meet nothing but zeros.
     finite = surely_finite(kernel, dtype)

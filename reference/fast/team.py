@@ -21,9 +21,10 @@ from reference.fast.blas import one_thread_each
 Array = NDArray[Any]
 Item = TypeVar("Item")
 
-# Multiplications that are worth another thread: on one they take a tenth of a millisecond, about what waking it costs. Those of a
-# dense layer for one image wait for their weights, and those of LRN for roots and quotients: they count several times.
-SHARED = 1 << 22
+# Multiplications that are worth another thread: on one they take half a millisecond or more. Starting it costs a tenth, it begins
+# with empty caches, and where other work waits for the processors, less than that is done before it has begun. Those of a dense
+# layer for one image wait for their weights, and those of LRN for roots and quotients: they count several times.
+SHARED = 1 << 26
 
 # Of intermediate values that one block of work may take: about half of a core's second-level cache.
 BLOCK_BYTES = 1 << 19
@@ -62,7 +63,7 @@ class Worker:
         """Return how many threads to cut so much work for."""
         return self.hands if multiplications >= SHARED else 1
 
-    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item]) -> None:
+    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item], hands: int | None = None) -> None:
         """Call work(item, worker) for every item, in any order: items write to places of their own."""
         for item in items:
             work(item, self)
@@ -89,8 +90,8 @@ class Team(Worker):
         """End the threads."""
         self._exit.close()
 
-    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item]) -> None:
-        """Call work(item, worker) for every item, in any order, on all threads; the first exception is raised here."""
+    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item], hands: int | None = None) -> None:
+        """Call work(item, worker) for every item, in any order, on so many threads or all; the first exception is raised here."""
         waiting = deque(items)
 
         def until_done(worker: Worker) -> None:
@@ -101,7 +102,7 @@ class Team(Worker):
                     return
                 work(item, worker)
 
-        first, *others = self._workers[: max(1, len(waiting))]
+        first, *others = self._workers[: max(1, min(len(waiting), hands or self.hands))]
         # NumPy's error state belongs to a context, so that it goes along.
         helping = [self._pool.submit(contextvars.copy_context().run, until_done, worker) for worker in others]
         try:
