@@ -135,7 +135,7 @@ def prepare(
                 stages[-1] = Stage(layer=layer, step=step)
         else:
             stages.append(Stage(layer=layer, step=_step(layer, own, shapes[-1], dtype)))
-        shapes.append(output_shape(layer, shapes[-1]))
+        shapes.append(stages[-1].step.shape)
     return Network(stages=tuple(stages), dtype=dtype, finite=all(stage.step.finite for stage in stages))
 
 
