@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -42,7 +43,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense, "TILE_BYTES", 64)
     monkeypatch.setattr(team, "SHARED", 1)
     monkeypatch.setattr(network, "CHUNK", 2)
-    for module in (lrn, resized_conv):
+    for module in (lrn, network, resized_conv):
         monkeypatch.setattr(module, "BLOCK_BYTES", 500)
     monkeypatch.setattr(network, "processors", lambda: 3)
 
@@ -270,12 +271,20 @@ def one_tap_less(axis: conv.Axis) -> conv.Axis:
     return replace(axis, seen=slice(axis.seen.start + 1, axis.seen.stop)) if axis.taps > 1 else axis
 
 
+def one_less(rows: range) -> range:
+    """Return the rows before these, where there are any."""
+    return range(rows.start - 1, rows.stop - 1, rows.step) if rows.start else rows
+
+
 MISTAKES: dict[str, Mistake] = {
     "padding shifted": changed(conv, "axis", shifted),
     "a tap left out": changed(conv, "axis", one_tap_less),
     "padding of the joined convolution shifted": changed(resized_conv, "axis", shifted),
     "phases mirrored": changed(
         resized_conv, "phases", lambda found: tuple(replace(phase, weights=phase.weights[::-1]) for phase in found)
+    ),
+    "windows of the joined convolution a row higher": changed(
+        resized_conv, "phases", lambda found: tuple(replace(phase, inputs=one_less(phase.inputs)) for phase in found)
     ),
     "columns of the joined convolution mirrored": changed(resized_conv, "columns", lambda found: found[::-1]),
     "columns mirrored": changed(resize, "interpolation", lambda found: found[::-1]),
@@ -292,7 +301,7 @@ MISTAKES: dict[str, Mistake] = {
     "images of a chunk exchanged": lambda patch: patch.setattr(
         network, "parts", lambda n, *_: [slice(0, n - 1), slice(n - 2, n - 1)] if n > 1 else [slice(0, n)]
     ),
-    "a tile's columns left out": lambda patch: patch.setattr(dense, "parts", lambda n, *_: [slice(0, n - 1)]),
+    "a tile's rows left out": lambda patch: patch.setattr(dense, "parts", lambda n, *_: [slice(0, n - 1)]),
 }
 
 
@@ -386,6 +395,31 @@ def test_the_matrix_librarys_threads_are_given_back() -> None:
         assert get() == 2
     finally:
         put(before)
+
+
+def test_few_hands_are_the_callers_own() -> None:
+    """Work that is not worth another thread is done by the one that asks, all of it; other work may be done by any."""
+    done: list[tuple[int, int]] = []
+    with team.Team(3) as together:
+        assert together.hands_for(team.SHARED) == 3
+        assert together.hands_for(team.SHARED - 1) == 1
+        together.share(lambda item, _: done.append((item, threading.get_ident())), range(50), 1)
+        assert done == [(item, threading.get_ident()) for item in range(50)]
+        together.share(lambda item, _: done.append((item, threading.get_ident())), range(50, 99))
+    assert sorted(item for item, _ in done) == list(range(99))
+
+
+def test_images_go_from_convolution_to_convolution() -> None:
+    """A span is a convolution with what follows it, or what precedes the first; the larger its outputs, the fewer images."""
+    ready = network.prepare(SMALL.layers, PARAMS, SMALL.input_shape, np.float32, every_output=True)
+    spans = network.spanned(ready.stages[:-3], np.float32)
+    assert [[stage.layer.name for stage in span] for span, _ in spans] == [
+        ["resize", "conv1", "lrn", "relu", "pool"],
+        ["conv2", "pool2"],
+        ["conv3", "flat"],
+    ]
+    largest = [40 * 45 * 2, 7 * 12 * 5, 6]  # the resized image, conv2's, conv3's
+    assert [most for _, most in spans] == [network.BLOCK_BYTES // (4 * size) for size in largest]
 
 
 def test_work_that_fails_is_heard_of() -> None:
