@@ -347,6 +347,27 @@ def subtests_at() -> list[tuple[str, str, tuple[int, ...]]]:
     ]
 
 
+def test_columns_that_meet_padding_alone_are_looked_at() -> None:
+    """NaN in a tap of the joined convolution that meets no column of the image is refused too."""
+    narrow = Architecture(
+        name="narrow",
+        input_shape=(16, 1, 2),
+        layers=(
+            Resize(name="resize", height=64, width=2),
+            Conv(name="conv", filters=5, kernel_size=(8, 9), strides=(4, 1), padding="SAME"),
+        ),
+    )
+    enlarge, first = narrow.layers
+    assert isinstance(enlarge, Resize)
+    assert isinstance(first, Conv)
+    assert resized_conv.worth_it(enlarge, first, (16, 1, 2))
+    params = reference.init_params(narrow)
+    assert reference.unseen_weights(first, (64, 2, 2)) > 0
+    params["conv"]["kernel"][:, 0] = np.nan
+    with pytest.raises(InvalidInput, match="conv/kernel: values are not finite"):
+        predict(narrow, params, np.ones((1, 16, 1, 2)))
+
+
 @pytest.mark.parametrize("part", ["kernel", "bias"])
 @pytest.mark.parametrize("layer", ["conv1", "conv3", "out"])
 def test_a_parameter_too_large_for_float32_is_refused(layer: str, part: str) -> None:
@@ -419,7 +440,14 @@ def test_images_go_from_convolution_to_convolution() -> None:
         ["conv3", "flat"],
     ]
     largest = [40 * 45 * 2, 7 * 12 * 5, 6]  # the resized image, conv2's, conv3's
-    assert [most for _, most in spans] == [network.BLOCK_BYTES // (4 * size) for size in largest]
+    assert [most for _, most in spans] == [500 // (4 * size) for size in largest]
+
+
+def test_a_span_leaves_its_input_alone() -> None:
+    """Where every convolution's output is larger than its input, later images' inputs are not written over by earlier outputs."""
+    layers = [Conv(name=f"conv{k}", filters=4 * k, kernel_size=(3, 2), padding="SAME") for k in range(1, 5)]
+    growing = Architecture(name="growing", input_shape=(3, 5, 2), layers=tuple(layers))
+    check_network(growing, reference.init_params(growing, 1), signed((6, 3, 5, 2), 2), np.float64)
 
 
 def test_work_that_fails_is_heard_of() -> None:

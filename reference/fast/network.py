@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from reference import ops
-from reference.fast.conv import conv2d
-from reference.fast.dense import dense
-from reference.fast.lrn import lrn
-from reference.fast.pool import max_pool2d
-from reference.fast.resize import resize_bilinear
-from reference.fast.resized_conv import resized_conv2d, worth_it
+from reference.fast.ready import as_image, ready, ready_together
+from reference.fast.resized_conv import worth_it
 from reference.fast.step import Step
 from reference.fast.team import BLOCK_BYTES, Array, Team, Worker, parts, processors
-from reference.layers import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
-from reference.shapes import Shape, output_shape
+from reference.layers import Conv, Dropout, Flatten, Layer, MaxPool, ReLU, Resize
+from reference.shapes import Shape
 
 # Images that one thread takes through the image layers: enough for the last convolutions' matrices to be tall.
 CHUNK = 16
@@ -127,14 +122,14 @@ def prepare(
     for layer in layers if every_output else rearranged(layers):
         own = params.get(layer.name, {})
         before = stages[-1].layer if stages else None
-        if isinstance(layer, Conv) and isinstance(before, Resize) and worth_it(before, layer, _image(shapes[-2])):
-            step = _joined(before, layer, own, shapes[-2], dtype)
+        if isinstance(layer, Conv) and isinstance(before, Resize) and worth_it(before, layer, as_image(shapes[-2])):
+            step = ready_together(before, layer, own, shapes[-2], dtype)
             if every_output:
                 stages.append(Stage(layer=layer, step=step, back=2))
             else:
                 stages[-1] = Stage(layer=layer, step=step)
         else:
-            stages.append(Stage(layer=layer, step=_step(layer, own, shapes[-1], dtype)))
+            stages.append(Stage(layer=layer, step=ready(layer, own, shapes[-1], dtype)))
         shapes.append(stages[-1].step.shape)
     return Network(stages=tuple(stages), dtype=dtype, finite=all(stage.step.finite for stage in stages))
 
@@ -174,57 +169,3 @@ def _chain(stages: Sequence[Stage], x: Array, result: Array, worker: Worker) -> 
         x = y
     if not stages:
         result[...] = x
-
-
-def _step(layer: Layer, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
-    match layer:
-        case Resize(height=height, width=width):
-            return resize_bilinear(_image(shape), dtype, height=height, width=width)
-        case Conv(strides=strides, padding=padding, activation=activation):
-            how: Any = {"strides": strides, "padding": padding, "relu": activation == "relu"}
-            return conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, **how)
-        case LRN(depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta):
-            return lrn(shape, dtype, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
-        case ReLU():
-            zeros = np.zeros(shape[1:], dtype)  # a row of them: with the number 0 it takes four times as long
-            return Step(run=lambda x, y, _: _discard(np.maximum(x, zeros, out=y)), shape=shape, in_place=True)
-        case MaxPool(pool_size=pool_size, strides=strides, padding=padding):
-            return max_pool2d(_image(shape), pool_size=pool_size, strides=strides, padding=padding)
-        case Dropout() | Flatten():
-            flat = output_shape(layer, shape)
-            return Step(run=lambda x, y, _: np.copyto(y, x.reshape(y.shape)), shape=flat, in_place=True)
-        case Dense(activation=activation):
-            step = dense(np.asarray(params["kernel"]), params["bias"], dtype, relu=activation == "relu")
-            return step if activation != "softmax" else _then_softmax(step)
-        case Softmax():
-            return _plain(ops.softmax, shape)
-        case _:
-            assert_never(layer)
-
-
-def _joined(resize: Resize, conv: Conv, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
-    how: Any = {"strides": conv.strides, "padding": conv.padding, "relu": conv.activation == "relu"}
-    size = resize.height, resize.width
-    return resized_conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, size=size, **how)
-
-
-def _plain(op: Callable[[Array], Array], shape: Shape) -> Step:
-    """Return a step by definition: its layer is too small a part of the work."""
-    return Step(run=lambda x, y, _: np.copyto(y, op(x)), shape=shape)
-
-
-def _then_softmax(step: Step) -> Step:
-    def run(x: Array, y: Array, worker: Worker) -> None:
-        step.run(x, y, worker)
-        y[...] = ops.softmax(y)
-
-    return replace(step, run=run)
-
-
-def _image(shape: Shape) -> tuple[int, int, int]:
-    h, w, c = shape
-    return h, w, c
-
-
-def _discard(_: object) -> None:
-    """Return nothing, as a step does."""

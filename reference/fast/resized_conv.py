@@ -74,7 +74,7 @@ def resized_conv2d(
         n, item = len(x), x.itemsize
         z = worker.take("padded", (n * h, q.length * c), x.dtype)
         np.matmul(x.reshape(n * h, w * c), wide, out=z)
-        # The rows of the windows at one place of the width lie under one another, so that every window is one run: no more copies.
+        # At each place of the width the windows' rows lie under one another: every window is one run, and is not copied again.
         met = worker.take("windows", (n, q.outputs, h, run), x.dtype)  # (N, J, H, Q·C)
         column, by_row = strides[1] * c * item, q.length * c * item
         np.copyto(met, np.ndarray(met.shape, x.dtype, z, 0, (h * by_row, column, by_row, item)))

@@ -63,7 +63,7 @@ class Worker:
         """Return how many threads to cut so much work for."""
         return self.hands if multiplications >= SHARED else 1
 
-    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item], hands: int | None = None) -> None:
+    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item], hands: int | None = None) -> None:  # noqa: ARG002 - a team's
         """Call work(item, worker) for every item, in any order: items write to places of their own."""
         for item in items:
             work(item, self)
