@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -42,7 +43,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense, "TILE_BYTES", 64)
     monkeypatch.setattr(team, "SHARED", 1)
     monkeypatch.setattr(network, "CHUNK", 2)
-    for module in (lrn, resized_conv):
+    for module in (lrn, network, resized_conv):
         monkeypatch.setattr(module, "BLOCK_BYTES", 500)
     monkeypatch.setattr(network, "processors", lambda: 3)
 
@@ -270,12 +271,20 @@ def one_tap_less(axis: conv.Axis) -> conv.Axis:
     return replace(axis, seen=slice(axis.seen.start + 1, axis.seen.stop)) if axis.taps > 1 else axis
 
 
+def one_less(rows: range) -> range:
+    """Return the rows before these, where there are any."""
+    return range(rows.start - 1, rows.stop - 1, rows.step) if rows.start else rows
+
+
 MISTAKES: dict[str, Mistake] = {
     "padding shifted": changed(conv, "axis", shifted),
     "a tap left out": changed(conv, "axis", one_tap_less),
     "padding of the joined convolution shifted": changed(resized_conv, "axis", shifted),
     "phases mirrored": changed(
         resized_conv, "phases", lambda found: tuple(replace(phase, weights=phase.weights[::-1]) for phase in found)
+    ),
+    "windows of the joined convolution a row higher": changed(
+        resized_conv, "phases", lambda found: tuple(replace(phase, inputs=one_less(phase.inputs)) for phase in found)
     ),
     "columns of the joined convolution mirrored": changed(resized_conv, "columns", lambda found: found[::-1]),
     "columns mirrored": changed(resize, "interpolation", lambda found: found[::-1]),
@@ -290,9 +299,9 @@ MISTAKES: dict[str, Mistake] = {
         network, "rearranged", lambda layers: [layer for layer in layers if not isinstance(layer, (ReLU, Dropout))]
     ),
     "images of a chunk exchanged": lambda patch: patch.setattr(
-        network, "parts", lambda n, *_: [slice(0, n - 1), slice(n - 2, n - 1)]
+        network, "parts", lambda n, *_: [slice(0, n - 1), slice(n - 2, n - 1)] if n > 1 else [slice(0, n)]
     ),
-    "a tile's columns left out": lambda patch: patch.setattr(dense, "parts", lambda n, *_: [slice(0, n - 1)]),
+    "a tile's rows left out": lambda patch: patch.setattr(dense, "parts", lambda n, *_: [slice(0, n - 1)]),
 }
 
 
@@ -336,6 +345,27 @@ def subtests_at() -> list[tuple[str, str, tuple[int, ...]]]:
         for part, a in parts.items()
         for index in {(0,) * a.ndim, tuple(n - 1 for n in a.shape), tuple(n // 2 for n in a.shape)}
     ]
+
+
+def test_columns_that_meet_padding_alone_are_looked_at() -> None:
+    """NaN in a tap of the joined convolution that meets no column of the image is refused too."""
+    narrow = Architecture(
+        name="narrow",
+        input_shape=(16, 1, 2),
+        layers=(
+            Resize(name="resize", height=64, width=2),
+            Conv(name="conv", filters=5, kernel_size=(8, 9), strides=(4, 1), padding="SAME"),
+        ),
+    )
+    enlarge, first = narrow.layers
+    assert isinstance(enlarge, Resize)
+    assert isinstance(first, Conv)
+    assert resized_conv.worth_it(enlarge, first, (16, 1, 2))
+    params = reference.init_params(narrow)
+    assert reference.unseen_weights(first, (64, 2, 2)) > 0
+    params["conv"]["kernel"][:, 0] = np.nan
+    with pytest.raises(InvalidInput, match="conv/kernel: values are not finite"):
+        predict(narrow, params, np.ones((1, 16, 1, 2)))
 
 
 @pytest.mark.parametrize("part", ["kernel", "bias"])
@@ -386,6 +416,38 @@ def test_the_matrix_librarys_threads_are_given_back() -> None:
         assert get() == 2
     finally:
         put(before)
+
+
+def test_few_hands_are_the_callers_own() -> None:
+    """Work that is not worth another thread is done by the one that asks, all of it; other work may be done by any."""
+    done: list[tuple[int, int]] = []
+    with team.Team(3) as together:
+        assert together.hands_for(team.SHARED) == 3
+        assert together.hands_for(team.SHARED - 1) == 1
+        together.share(lambda item, _: done.append((item, threading.get_ident())), range(50), 1)
+        assert done == [(item, threading.get_ident()) for item in range(50)]
+        together.share(lambda item, _: done.append((item, threading.get_ident())), range(50, 99))
+    assert sorted(item for item, _ in done) == list(range(99))
+
+
+def test_images_go_from_convolution_to_convolution() -> None:
+    """A span is a convolution with what follows it, or what precedes the first; the larger its outputs, the fewer images."""
+    ready = network.prepare(SMALL.layers, PARAMS, SMALL.input_shape, np.float32, every_output=True)
+    spans = network.spanned(ready.stages[:-3], np.float32)
+    assert [[stage.layer.name for stage in span] for span, _ in spans] == [
+        ["resize", "conv1", "lrn", "relu", "pool"],
+        ["conv2", "pool2"],
+        ["conv3", "flat"],
+    ]
+    largest = [40 * 45 * 2, 7 * 12 * 5, 6]  # the resized image, conv2's, conv3's
+    assert [most for _, most in spans] == [500 // (4 * size) for size in largest]
+
+
+def test_a_span_leaves_its_input_alone() -> None:
+    """Where every convolution's output is larger than its input, later images' inputs are not written over by earlier outputs."""
+    layers = [Conv(name=f"conv{k}", filters=4 * k, kernel_size=(3, 2), padding="SAME") for k in range(1, 5)]
+    growing = Architecture(name="growing", input_shape=(3, 5, 2), layers=tuple(layers))
+    check_network(growing, reference.init_params(growing, 1), signed((6, 3, 5, 2), 2), np.float64)
 
 
 def test_work_that_fails_is_heard_of() -> None:

@@ -8,7 +8,8 @@ against the definition: equal on integers, within both roundings' bounds elsewhe
 - a convolution of an enlarged image takes the image's own rows, with the interpolation in its kernel  (resized_conv.py)
 - the LRN window's sum is a band matrix product in blocks of channels; d^¾ is √d·√√d                   (lrn.py)
 - pooling takes maxima of rows first, then of columns; a ReLU before it comes after it                 (pool.py, network.py)
-- images pass in chunks, on threads; a dense layer reads its weights once for many images              (network.py, dense.py)
+- images pass from convolution to convolution, so many at a time as suit it, on threads                (network.py)
+- a dense layer reads its weights once for many images, and threads share it by its inputs             (dense.py)
 """
 
 from reference.fast.network import Network, prepare

@@ -30,11 +30,12 @@ def conv2d(
     relu: bool,
 ) -> Step:
     """Return `ops.conv2d` for x (N, H, W, C) of `dtype`, image = (H, W, C); the kernel may be of another."""
-    (h, w, c), bias = image, held(bias, dtype)
+    h, w, c = image
     p, q = (axis(n, k, s, padding) for n, k, s in zip((h, w), kernel.shape[:2], strides, strict=True))
     matrix = held(kernel[p.seen, q.seen], dtype).reshape(-1, kernel.shape[3])  # (P·Q·C, O), P and Q the taps that meet data
     k, o = matrix.shape
     run = q.taps * c  # numbers side by side in a window's row
+    row_bias = np.tile(held(bias, dtype), q.outputs)  # (J·O,): numbers that are added to side by side, as many as there can be
 
     def windows(x: Array, worker: Worker) -> Array:
         """Return every window as a view (N, I, J, P, Q·C) of x with zeros around."""
@@ -65,10 +66,8 @@ def conv2d(
             some_images, some_rows, some = where
             z = y[some_images, some_rows].reshape(-1, o)[:, some]  # a view: whole images, or whole rows of one
             products(met[some_images, some_rows], matrix[:, some], z, worker)
-            z += bias[some]
-            worker.watch(z)
-            if relu:
-                np.maximum(z, 0, out=z)
+            whole = z.shape[1] == o
+            worker.finish(z.reshape(-1, row_bias.size) if whole else z, row_bias if whole else row_bias[some], relu=relu)
 
         worker.share(block, itertools.product(images, rows, filters))
 

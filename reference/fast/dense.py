@@ -18,23 +18,29 @@ def dense(kernel: Array, bias: Array, dtype: DTypeLike, *, relu: bool) -> Step:
     height = max(1, TILE_BYTES // (units * np.dtype(dtype).itemsize))
 
     def step(x: Array, y: Array, worker: Worker) -> None:
-        def columns(some: slice, worker: Worker) -> None:
-            weights, sums = kernel[:, some], y[:, some]
-            if weights.dtype == x.dtype:
-                np.matmul(x, weights, out=sums)
-            else:
-                sums[...] = 0
-                part = worker.take("part", sums.shape, x.dtype)
-                for rows in parts(inputs, height):
-                    tile = worker.take("tile", weights[rows].shape, x.dtype)
-                    with np.errstate(over="ignore"):  # refused below, as what is not finite
-                        np.copyto(tile, weights[rows], casting="same_kind")
-                    sums += np.matmul(x[:, rows], tile, out=part)
-            sums += bias[some]
-            worker.watch(sums)
-            if relu:
-                np.maximum(sums, 0, out=sums)
+        # Each thread takes some of the inputs, for their weights lie side by side; the sums over them are added in order.
+        inputs_each = parts(inputs, inputs, worker.hands_for((len(x) + PER_WEIGHT) * kernel.size))
+        sums = worker.take("sums", (len(inputs_each), *y.shape), x.dtype) if len(inputs_each) > 1 else y[None]
 
-        worker.share(columns, parts(units, units, worker.hands_for((len(x) + PER_WEIGHT) * kernel.size)))
+        def some_inputs(what: tuple[Array, slice], worker: Worker) -> None:
+            z, some = what
+            products(x[:, some], kernel[some], z, worker)
+
+        worker.share(some_inputs, zip(sums, inputs_each, strict=True))
+        if len(inputs_each) > 1:
+            np.add.reduce(sums, axis=0, out=y)
+        worker.finish(y, bias, relu=relu)
+
+    def products(x: Array, weights: Array, z: Array, worker: Worker) -> None:
+        if weights.dtype == x.dtype:
+            np.matmul(x, weights, out=z)
+            return
+        z[...] = 0
+        part = worker.take("part", z.shape, x.dtype)
+        for rows in parts(len(weights), height):
+            tile = worker.take("tile", weights[rows].shape, x.dtype)
+            with np.errstate(over="ignore"):  # refused below, as what is not finite
+                np.copyto(tile, weights[rows], casting="same_kind")
+            z += np.matmul(x[:, rows], tile, out=part)
 
     return Step(run=step, shape=(units,))

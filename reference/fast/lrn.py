@@ -16,7 +16,11 @@ def lrn(shape: tuple[int, ...], dtype: DTypeLike, *, depth_radius: int, bias: fl
     """Return `ops.local_response_normalization` for x (N, *shape)."""
     c = shape[-1]
     # Each block of channels, the channels that are summed for it, and the band of alpha that does it.
-    bands = [(out, met, band(met, out, depth_radius, alpha).astype(dtype)) for out, met in channels(c, depth_radius)]
+    whole = band(min(CHANNELS, c), depth_radius, alpha).astype(dtype)
+    bands = [
+        (out, met, whole[met.start - out.start + depth_radius :][: met.stop - met.start, : out.stop - out.start])
+        for out, met in channels(c, depth_radius)
+    ]
 
     def step(x: Array, y: Array, worker: Worker) -> None:
         x, y = x.reshape(-1, c), y.reshape(-1, c)
@@ -44,9 +48,9 @@ def channels(c: int, depth_radius: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def band(met: slice, out: slice, depth_radius: int, alpha: float) -> Array:
-    """Return alpha where channel j of `met` (rows) is within the window of channel i of `out` (columns), else 0."""
-    j, i = np.arange(met.start, met.stop), np.arange(out.start, out.stop)
+def band(n: int, depth_radius: int, alpha: float) -> Array:
+    """Return alpha where channel j − depth_radius (row j) is within the window of channel i of n (columns), else 0."""
+    j, i = np.arange(-depth_radius, n + depth_radius), np.arange(n)
     return np.where(np.abs(j[:, None] - i) <= depth_radius, alpha, 0.0)
 
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from reference import ops
-from reference.fast.conv import conv2d
-from reference.fast.dense import dense
-from reference.fast.lrn import lrn
-from reference.fast.pool import max_pool2d
-from reference.fast.resize import resize_bilinear
-from reference.fast.resized_conv import resized_conv2d, worth_it
+from reference.fast.ready import as_image, ready, ready_together
+from reference.fast.resized_conv import worth_it
 from reference.fast.step import Step
-from reference.fast.team import Array, Team, Worker, parts, processors
-from reference.layers import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
-from reference.shapes import Shape, output_shape
+from reference.fast.team import BLOCK_BYTES, Array, Team, Worker, parts, processors
+from reference.layers import Conv, Dropout, Flatten, Layer, MaxPool, ReLU, Resize
+from reference.shapes import Shape
 
-# Images that pass the image layers together: enough for the last convolutions' matrices to be tall, few enough for a cache.
-CHUNK = 4
+# Images that one thread takes through the image layers: enough for the last convolutions' matrices to be tall.
+CHUNK = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +42,21 @@ class Network:
         """Write the last layer's output for x (N, *input_shape) to `result`."""
         images, vectors = self.stages[: self._split], self.stages[self._split :]
         between = np.empty((len(x), *images[-1].step.shape), self.dtype) if vectors else result
+        spans = spanned(images, self.dtype)
+
+        def run(some: slice, worker: Worker) -> None:
+            given = x[some]
+            for at, (span, most) in enumerate(spans, 1):
+                if at == len(spans):
+                    y = between[some]
+                else:
+                    y = worker.take(f"span {at % 2}", (len(given), *span[-1].step.shape), self.dtype)
+                for part in parts(len(given), most):
+                    _chain(span, given[part], y[part], worker)
+                given = y
+
         with Team(processors()) as team:
-            _over(team, len(x), lambda some, worker: _chain(images, x[some], between[some], worker))
+            _over(team, len(x), run)
             if vectors:
                 _chain(vectors, between, result, team)
         self.finite = self.finite and team.finite
@@ -66,8 +75,16 @@ class Network:
                     stage.step.run(values[-stage.back], y, worker)
                 values.append(y)
 
+        def run_images(some: slice, worker: Worker) -> None:
+            given = x
+            for span, most in spanned(images, self.dtype):
+                for part in parts(some.stop - some.start, most):
+                    own = slice(some.start + part.start, some.start + part.stop)
+                    run(span, own, given[own], worker)
+                given = outputs[span[-1].layer.name]
+
         with Team(processors()) as team:
-            _over(team, len(x), lambda some, worker: run(images, some, x[some], worker))
+            _over(team, len(x), run_images)
             run(vectors, slice(0, len(x)), outputs[images[-1].layer.name], team)
         self.finite = self.finite and team.finite
 
@@ -85,6 +102,17 @@ def _over(team: Team, n: int, work: Callable[[slice, Worker], None]) -> None:
         team.share(work, parts(n, CHUNK, team.hands))
 
 
+def spanned(stages: Sequence[Stage], dtype: DTypeLike) -> list[tuple[list[Stage], int]]:
+    """Return each convolution with what follows it up to the next, and how many images' outputs of these fit a cache."""
+    spans: list[list[Stage]] = [[]]
+    for stage in stages:
+        if spans[-1] and isinstance(stage.layer, Conv) and stage.back == 1:
+            spans.append([])
+        spans[-1].append(stage)
+    largest = [max((math.prod(stage.step.shape) for stage in span), default=1) for span in spans]
+    return [(span, BLOCK_BYTES // (size * np.dtype(dtype).itemsize)) for span, size in zip(spans, largest, strict=True)]
+
+
 def prepare(
     layers: Sequence[Layer], params: Mapping[str, Mapping[str, Array]], image: Shape, dtype: DTypeLike, *, every_output: bool
 ) -> Network:
@@ -94,15 +122,15 @@ def prepare(
     for layer in layers if every_output else rearranged(layers):
         own = params.get(layer.name, {})
         before = stages[-1].layer if stages else None
-        if isinstance(layer, Conv) and isinstance(before, Resize) and worth_it(before, layer, _image(shapes[-2])):
-            step = _joined(before, layer, own, shapes[-2], dtype)
+        if isinstance(layer, Conv) and isinstance(before, Resize) and worth_it(before, layer, as_image(shapes[-2])):
+            step = ready_together(before, layer, own, shapes[-2], dtype)
             if every_output:
                 stages.append(Stage(layer=layer, step=step, back=2))
             else:
                 stages[-1] = Stage(layer=layer, step=step)
         else:
-            stages.append(Stage(layer=layer, step=_step(layer, own, shapes[-1], dtype)))
-        shapes.append(output_shape(layer, shapes[-1]))
+            stages.append(Stage(layer=layer, step=ready(layer, own, shapes[-1], dtype)))
+        shapes.append(stages[-1].step.shape)
     return Network(stages=tuple(stages), dtype=dtype, finite=all(stage.step.finite for stage in stages))
 
 
@@ -141,56 +169,3 @@ def _chain(stages: Sequence[Stage], x: Array, result: Array, worker: Worker) -> 
         x = y
     if not stages:
         result[...] = x
-
-
-def _step(layer: Layer, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
-    match layer:
-        case Resize(height=height, width=width):
-            return resize_bilinear(_image(shape), dtype, height=height, width=width)
-        case Conv(strides=strides, padding=padding, activation=activation):
-            how: Any = {"strides": strides, "padding": padding, "relu": activation == "relu"}
-            return conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, **how)
-        case LRN(depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta):
-            return lrn(shape, dtype, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
-        case ReLU():
-            return Step(run=lambda x, y, _: _discard(np.maximum(x, 0, out=y)), shape=shape, in_place=True)
-        case MaxPool(pool_size=pool_size, strides=strides, padding=padding):
-            return max_pool2d(_image(shape), pool_size=pool_size, strides=strides, padding=padding)
-        case Dropout() | Flatten():
-            flat = output_shape(layer, shape)
-            return Step(run=lambda x, y, _: np.copyto(y, x.reshape(y.shape)), shape=flat, in_place=True)
-        case Dense(activation=activation):
-            step = dense(np.asarray(params["kernel"]), params["bias"], dtype, relu=activation == "relu")
-            return step if activation != "softmax" else _then_softmax(step)
-        case Softmax():
-            return _plain(ops.softmax, shape)
-        case _:
-            assert_never(layer)
-
-
-def _joined(resize: Resize, conv: Conv, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
-    how: Any = {"strides": conv.strides, "padding": conv.padding, "relu": conv.activation == "relu"}
-    size = resize.height, resize.width
-    return resized_conv2d(np.asarray(params["kernel"]), params["bias"], _image(shape), dtype, size=size, **how)
-
-
-def _plain(op: Callable[[Array], Array], shape: Shape) -> Step:
-    """Return a step by definition: its layer is too small a part of the work."""
-    return Step(run=lambda x, y, _: np.copyto(y, op(x)), shape=shape)
-
-
-def _then_softmax(step: Step) -> Step:
-    def run(x: Array, y: Array, worker: Worker) -> None:
-        step.run(x, y, worker)
-        y[...] = ops.softmax(y)
-
-    return replace(step, run=run)
-
-
-def _image(shape: Shape) -> tuple[int, int, int]:
-    h, w, c = shape
-    return h, w, c
-
-
-def _discard(_: object) -> None:
-    """Return nothing, as a step does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -21,9 +23,13 @@ def resize_bilinear(image: tuple[int, int, int], dtype: DTypeLike, *, height: in
         return Step(
             run=lambda x, y, _: np.copyto(y, ops.resize_bilinear(x, height=height, width=width)), shape=(height, width, c)
         )
-    rows, wide = interpolation(h, height).astype(dtype), widening(interpolation(w, width), c, dtype)
+
+    @cache  # when first asked for: a convolution that is joined with the resizing does without
+    def matrices() -> tuple[Array, Array]:
+        return interpolation(h, height).astype(dtype), widening(interpolation(w, width), c, dtype)
 
     def step(x: Array, y: Array, worker: Worker) -> None:
+        rows, wide = matrices()
         z = worker.take("wide", (len(x) * h, width * c), x.dtype)
         np.matmul(x.reshape(len(x) * h, w * c), wide, out=z)  # (N·H, width·C)
         np.matmul(rows, z.reshape(len(x), h, width * c), out=y.reshape(len(x), height, width * c))  # (N, height, width·C)
@@ -33,4 +39,8 @@ def resize_bilinear(image: tuple[int, int, int], dtype: DTypeLike, *, height: in
 
 def widening(columns: Array, c: int, dtype: DTypeLike) -> Array:
     """Return columns (width, W) as a matrix (W·C, width·C) that interpolates the columns of a row, channel by channel."""
-    return np.kron(columns.T, np.eye(c)).astype(dtype)
+    width, w = columns.shape
+    wide = np.zeros((w, c, width, c), dtype)
+    for channel in range(c):
+        wide[:, channel, :, channel] = columns.T
+    return wide.reshape(w * c, width * c)

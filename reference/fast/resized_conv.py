@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from reference.fast.conv import Axis, axis, products
+from reference.fast.conv import Axis, axis
 from reference.fast.resize import WIDEST, widening
 from reference.fast.step import Step, held, surely_finite
 from reference.fast.team import BLOCK_BYTES, Array, Worker, parts
@@ -67,37 +67,34 @@ def resized_conv2d(
     wide = widening(columns(w, size[1], q), c, dtype)  # (W·C, length·C)
     joined = phases(h, size[0], taps, strides[0], padding)
     flat = kernel[:, q.seen].reshape(taps, -1)  # (P, Q·C·O)
-    matrices = [(phase.weights.astype(dtype) @ flat).reshape(-1, o) for phase in joined]  # (rows·Q·C, O)
+    kernels = [(phase, (phase.weights.astype(dtype) @ flat).reshape(-1, o)) for phase in joined]  # (rows·Q·C, O)
+    run, row_bias = q.taps * c, np.tile(bias, q.outputs)  # numbers side by side in a window's row; (J·O,), as in conv.py
 
     def step(x: Array, y: Array, worker: Worker) -> None:
         n, item = len(x), x.itemsize
         z = worker.take("padded", (n * h, q.length * c), x.dtype)
         np.matmul(x.reshape(n * h, w * c), wide, out=z)
-        row, column = q.length * c * item, strides[1] * c * item
-        bytes_each = q.outputs * item * flat.shape[1] // o * max(len(phase.weights) * len(phase.outputs) for phase in joined)
-        images = parts(n, BLOCK_BYTES // bytes_each)
+        # At each place of the width the windows' rows lie under one another: every window is one run, and is not copied again.
+        met = worker.take("windows", (n, q.outputs, h, run), x.dtype)  # (N, J, H, Q·C)
+        column, by_row = strides[1] * c * item, q.length * c * item
+        np.copyto(met, np.ndarray(met.shape, x.dtype, z, 0, (h * by_row, column, by_row, item)))
+        by_n, by_j, by_h, _ = met.strides
 
-        def block(what: tuple[tuple[Phase, Array], slice], worker: Worker) -> None:
-            (phase, matrix), some = what
-            rows = len(phase.weights)
-            met = np.lib.stride_tricks.as_strided(
-                z[some.start * h + phase.inputs.start :],
-                (some.stop - some.start, len(phase.inputs), q.outputs, rows, q.taps * c),
-                (h * row, phase.inputs.step * row, column, row, item),
-                writeable=False,
-            )
+        def block(what: tuple[slice, tuple[Phase, Array]], worker: Worker) -> None:
+            some, (phase, matrix) = what
+            shape = (some.stop - some.start, len(phase.inputs), q.outputs, len(matrix))  # (N, I, J, rows·Q·C)
+            first = some.start * by_n + phase.inputs.start * by_h
+            windows = np.ndarray(shape, x.dtype, met, first, (by_n, phase.inputs.step * by_h, by_j, item))
             out = y[some, phase.outputs.start : phase.outputs.stop : phase.outputs.step]  # (N, rows of outputs, J, O)
-            sums = worker.take("sums", out.shape, x.dtype)
-            products(met, matrix, sums.reshape(-1, o), worker)
-            worker.watch(sums)
-            np.add(sums, bias, out=out)
-            if relu:
-                np.maximum(out, 0, out=out)
+            np.matmul(windows, matrix, out=out)
+            worker.finish(out.reshape(*out.shape[:2], -1), row_bias, relu=relu)
 
-        worker.share(block, itertools.product(zip(joined, matrices, strict=True), images))
+        images = parts(n, BLOCK_BYTES // met[0].nbytes)
+        hands = worker.hands_for(n * sum(len(phase.outputs) * matrix.size for phase, matrix in kernels) * q.outputs)
+        worker.share(block, itertools.product(images, kernels), hands)
 
-    # No output shows the weights of taps that meet nothing but zeros; the sums are looked at without the bias.
-    finite = surely_finite(kernel, dtype) and surely_finite(bias, dtype)
+    # No output shows the weights of taps that meet nothing but zeros.
+    finite = surely_finite(kernel, dtype)
     return Step(run=step, shape=(sum(len(phase.outputs) for phase in joined), q.outputs, o), finite=finite)
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -20,9 +21,10 @@ from reference.fast.blas import one_thread_each
 Array = NDArray[Any]
 Item = TypeVar("Item")
 
-# Multiplications that are worth another thread: on one they take a tenth of a millisecond, about what waking it costs. Those of a
-# dense layer for one image wait for their weights, and those of LRN for roots and quotients: they count several times.
-SHARED = 1 << 22
+# Multiplications that are worth another thread: on one they take half a millisecond or more. Starting it costs a tenth, it begins
+# with empty caches, and where other work waits for the processors, less than that is done before it has begun. Those of a dense
+# layer for one image wait for their weights, and those of LRN for roots and quotients: they count several times.
+SHARED = 1 << 26
 
 # Of intermediate values that one block of work may take: about half of a core's second-level cache.
 BLOCK_BYTES = 1 << 19
@@ -47,14 +49,21 @@ class Worker:
 
     def watch(self, sums: Array) -> None:
         """Notice a NaN or infinity among the sums: with one, their own sum is no finite number either."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.finite = self.finite and math.isfinite(sums.sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # a product with ones takes a third of the time of np.sum
+            self.finite = self.finite and math.isfinite((sums @ ones(sums.shape[-1], sums.dtype)).sum())
+
+    def finish(self, sums: Array, bias: Array, *, relu: bool) -> None:
+        """Add the bias (K,) to sums (..., K) of products, look whether they are finite, and take their positive part if asked."""
+        sums += bias
+        self.watch(sums)
+        if relu:
+            np.maximum(sums, np.zeros_like(bias), out=sums)  # between arrays: with the number 0 it takes four times as long
 
     def hands_for(self, multiplications: int) -> int:
         """Return how many threads to cut so much work for."""
         return self.hands if multiplications >= SHARED else 1
 
-    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item]) -> None:
+    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item], hands: int | None = None) -> None:  # noqa: ARG002 - a team's
         """Call work(item, worker) for every item, in any order: items write to places of their own."""
         for item in items:
             work(item, self)
@@ -81,8 +90,8 @@ class Team(Worker):
         """End the threads."""
         self._exit.close()
 
-    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item]) -> None:
-        """Call work(item, worker) for every item, in any order, on all threads; the first exception is raised here."""
+    def share(self, work: Callable[[Item, Worker], None], items: Iterable[Item], hands: int | None = None) -> None:
+        """Call work(item, worker) for every item, in any order, on so many threads or all; the first exception is raised here."""
         waiting = deque(items)
 
         def until_done(worker: Worker) -> None:
@@ -93,7 +102,7 @@ class Team(Worker):
                     return
                 work(item, worker)
 
-        first, *others = self._workers[: max(1, len(waiting))]
+        first, *others = self._workers[: max(1, min(len(waiting), hands or self.hands))]
         # NumPy's error state belongs to a context, so that it goes along.
         helping = [self._pool.submit(contextvars.copy_context().run, until_done, worker) for worker in others]
         try:
@@ -103,6 +112,12 @@ class Team(Worker):
             for help_ in helping:
                 help_.result()
         self.finite = self.finite and all(worker.finite for worker in self._workers)
+
+
+@lru_cache(maxsize=64)
+def ones(k: int, dtype: DTypeLike) -> Array:
+    """Return k ones, which nobody writes to."""
+    return np.ones(k, dtype)
 
 
 def processors() -> int:
