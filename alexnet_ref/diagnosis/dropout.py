@@ -63,8 +63,9 @@ def _part(mistake: Mistake, layer: Dropout) -> OddDropout | None:
     match parts:
         case (OddDropout() as part,):
             return part
-        case (Dropout() as other,):
-            return OddDropout(rate=other.rate, scale=1 / other.keep_prob)
+        case (Dropout(), *others) if all(isinstance(part, Dropout) for part in others):  # one after the other
+            kept = math.prod(part.keep_prob for part in parts if isinstance(part, Dropout))
+            return OddDropout(rate=1 - kept, scale=1 / kept)
         case _:
             return None
 
@@ -87,11 +88,11 @@ def _judged(mistake: str, words: str, part: OddDropout, calls: Calls) -> Hypothe
 
 
 def _scaled(x: Array, y: Array, scale: float) -> tuple[float, float]:
-    """Return how far y is from x · scale: two roundings are allowed, those of the factor and of the product."""
+    """Return how far y is from x · scale: four roundings are allowed, those of two factors and two products, and our own."""
     if y.shape != x.shape:
         return math.inf, 1.0
     relative = float(np.abs(y / (x.astype(np.float64) * scale) - 1).max()) if scale else float(np.abs(y).max())
-    return relative / (3 * FLOAT32.u), relative
+    return relative / (5 * FLOAT32.u), relative
 
 
 def _masked(part: OddDropout, x: Array, y: Array) -> Iterator[tuple[float, float]]:

@@ -115,7 +115,9 @@ def outcome(mistake: Mistake, framework: str, build: Any) -> Outcome:
     except Exception as error:  # noqa: BLE001 - one failure of the judge shall not end the census; it is counted
         return ended("error", why=f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}")
     if not report.of("failed"):
-        return ended("equivalent" if mistake.equivalent else "missed")
+        # A step that holds both layers, so that nothing shows between them, is what the document has in two.
+        known["equivalent"] = mistake.equivalent or mistake.same_result
+        return ended("equivalent" if known["equivalent"] else "missed")
     first, others = next(iter(report.diagnoses), None), report.diagnoses[1:]
     named = tuple(h.mistake for h in first.hypotheses if h.explains) if first else ()
     return ended(
