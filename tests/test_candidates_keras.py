@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import alexnet_ref
+from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.models import keras_layer
 from alexnet_ref.report import Report
-from reference import Dropout, InvalidInput
+from reference import Conv, Dropout, InvalidInput, MaxPool
 from tests import keras_ports
 from tests.miniatures import MINIATURES, material
 
@@ -219,3 +220,16 @@ def test_execution_changes_no_verdict(execution: str) -> None:
     assert judged(keras_ports.built(small, params, keras_ports.handwritten_lrn), small, execution=execution).conforms
     report = judged(keras_ports.built(small, params, keras_ports.lrn_once_more), small, execution=execution)
     assert report.first_wrong_layer == "norm1"
+
+
+@pytest.mark.parametrize(("layer", "fails"), [("pool1", False), ("pool2", False), ("pool3", True), ("conv1", True)])
+def test_padding_is_what_it_does(layer: str, fails: bool) -> None:
+    """VALID is SAME where neither pads: over 28 or 14 rows, and not over the third pool's 7 nor for a window of 3."""
+    changed = TF1[layer]
+    assert isinstance(changed, (Conv, MaxPool))
+    valid = dataclasses.replace(changed, padding="VALID")
+    layers = tuple(valid if own is changed else own for own in TF1.layers)
+    model = alexnet_ref.build_model(dataclasses.replace(TF1, layers=layers))
+    found = {check.id for check in alexnet_ref.verify(model, TF1, checks=[check_facts], diagnosis=False).of("failed")}
+    assert any(check.endswith(f".hyperparameters[{layer}]") for check in found) == fails
+    assert bool(found) == fails

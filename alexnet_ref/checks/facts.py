@@ -10,8 +10,10 @@ import numpy as np
 
 from alexnet_ref.candidates import Candidate, Fact
 from alexnet_ref.checks.check import Check, Material, absent, check_id, equal, not_checkable
-from reference import Architecture, Layer, layer_shapes, param_counts
+from reference import Architecture, Conv, InvalidInput, Layer, MaxPool, layer_shapes, param_counts
 from reference.documented import documented_params, documented_shape
+from reference.padding import output_size, pad_widths
+from reference.shapes import layer_inputs
 
 _UNSTATED = "the candidate does not state how many parameters it has"
 # What a layer carries beside its hyperparameters.
@@ -27,7 +29,7 @@ def check_facts(candidate: Candidate, architecture: Architecture, material: Mate
     yield equal("network.order", None, "layers in order", ", ".join(names), ", ".join(facts))
     yield _total(architecture, list(facts.values()))
     yield from _strangers(architecture, list(facts.values()))
-    shapes, counts = layer_shapes(architecture), param_counts(architecture)
+    shapes, counts, inputs = layer_shapes(architecture), param_counts(architecture), layer_inputs(architecture)
     for layer in architecture.layers:
         fact = facts.get(layer.name)
         if fact is None:
@@ -43,7 +45,7 @@ def check_facts(candidate: Candidate, architecture: Architecture, material: Mate
         yield _shape(layer, shape, fact)
         expected = counts[layer.name] if count is None else count
         yield _params(layer, expected, fact)
-        yield _hyperparameters(layer, fact)
+        yield _hyperparameters(layer, fact, inputs[layer.name])
 
 
 def _strangers(architecture: Architecture, facts: list[Fact]) -> Iterator[Check]:
@@ -81,18 +83,33 @@ def _shape(layer: Layer, shape: tuple[int, ...], fact: Fact) -> Check:
     return equal(check, layer.name, "output shape", shape, fact.output_shape)
 
 
-def _hyperparameters(layer: Layer, fact: Fact) -> Check:
+def _hyperparameters(layer: Layer, fact: Fact, shape: tuple[int, ...]) -> Check:
     check = check_id(layer, "hyperparameters")
     if fact.layer is None:
         return not_checkable(check, layer.name, "no word of the vocabulary describes the candidate's layer")
     if type(fact.layer) is not type(layer):
         return equal(check, layer.name, "kind of layer", type(layer).__name__, type(fact.layer).__name__)
-    expected, received = hyperparameters(layer), hyperparameters(fact.layer)
+    expected, received = hyperparameters(layer), hyperparameters(_padded_as(layer, fact.layer, shape))
     wrong = [key for key in expected if not _same(expected[key], received[key])]
     described = {key: expected[key] for key in wrong or expected}
     return equal(
         check, layer.name, "hyperparameters", _words(described), _words({key: received[key] for key in wrong} or described)
     )
+
+
+def _padded_as(layer: Layer, received: Layer, shape: tuple[int, ...]) -> Layer:
+    """Return what was received with the document's word for its padding, where both words mean the same over (H, W, C)."""
+    if not isinstance(layer, (Conv, MaxPool)) or not isinstance(received, (Conv, MaxPool)):
+        return received
+    size = received.kernel_size if isinstance(received, Conv) else received.pool_size
+    axes = list(zip(shape[:2], size, received.strides, strict=True))
+    try:
+        words = [
+            [(output_size(*axis, word), pad_widths(*axis, word)) for axis in axes] for word in (layer.padding, received.padding)
+        ]
+    except InvalidInput:  # no window fits: then they are not the same
+        return received
+    return dataclasses.replace(received, padding=layer.padding) if words[0] == words[1] else received
 
 
 def hyperparameters(layer: Layer) -> dict[str, Any]:
