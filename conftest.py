@@ -12,9 +12,10 @@ import pytest
 
 import reference
 
+THOROUGH_EXAMPLES = 1000
 # TensorFlow's first call takes seconds, so no example has a deadline. `ci` is Hypothesis's own, derandomized.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=10)
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=THOROUGH_EXAMPLES)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,6 +69,12 @@ def documents(pytestconfig: pytest.Config) -> Path:
     if folder is None:
         pytest.skip("needs the two documents' texts: pass --documents=DIR")
     return folder
+
+
+@pytest.fixture(scope="session")
+def thorough() -> bool:
+    """Return whether this is the thorough environment (`--hypothesis-profile=thorough`), which has hours."""
+    return hypothesis.settings().max_examples >= THOROUGH_EXAMPLES
 
 
 @pytest.fixture(params=list(reference.ARCHITECTURES))

@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 
 from alexnet_ref.claims import Finding, command, ledger_markdown, recorded
 from alexnet_ref.claims.ledger import Entry
+from alexnet_ref.claims.run import Trained, read_run
 from alexnet_ref.cli import OneLineErrors
-from tests.test_claims_run import KERAS_ROWS, write_run
+from tests.test_claims_run import KERAS_ROWS, write_run, write_tf1
 
 GROUP = OneLineErrors(commands={"claims": command.claims})  # as `alexnet-ref` holds it
 
@@ -58,16 +59,43 @@ def test_markdown_without_news_is_the_repository_s(tmp_path: Path) -> None:
 
 
 def test_runs_of_several_seeds_stand_in_one_table(tmp_path: Path) -> None:
-    """Each run on all of MNIST has its line in the ledger, the first of a document decides; a run on less has none."""
+    """Each run on all of MNIST has its line with its command, seeds their spread; a run on less has none."""
     first = write_run(tmp_path / "a", KERAS_ROWS, accuracy=0.9881)
     second = write_run(tmp_path / "b", KERAS_ROWS, accuracy=0.9123, configuration={"seed": 1})
     less = write_run(tmp_path / "c", KERAS_ROWS, accuracy=0.5432, configuration={"training digits": 300})
+    bare = write_run(tmp_path / "d", KERAS_ROWS, accuracy=0.9321, without_lrn=True)
     runs = [argument for folder in (first, second, less) for argument in ("--run", str(folder))]
-    run(*runs, "--markdown", str(tmp_path / "claims.md"))
-    text = (tmp_path / "claims.md").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line.startswith("| keras_sequential |")]
-    assert [line.split(" | ")[-1] for line in lines] == ["0.9881 |", "0.9123 |"]
+    page, record = tmp_path / "claims.md", tmp_path / "recorded.json"
+    run(*runs, "--without-lrn", str(bare), "--markdown", str(page), "--record", str(record))
+    text = page.read_text(encoding="utf-8")
+    start = "| `alexnet-ref train keras_sequential --data keras --epochs 2"
+    assert [line for line in text.splitlines() if line.startswith(start)] == [
+        f"{start}` | 1,814 | 0.9850 (published: 0.9845) | 0.9881 | 0.9881 |",
+        f"{start} --seed 1` | 1,814 | 0.9850 (published: 0.9845) | 0.9123 | 0.9123 |",
+        f"{start} --without-lrn` | 1,814 | 0.9850 (published: 0.9845) | 0.9321 | 0.9321 |",
+    ]
+    assert "with 2 seeds, all test digits: 0.9123 … 0.9881, mean 0.9502, standard deviation 0.0536." in text
     assert "0.5432" not in text
+    assert [Trained(**line) for line in json.loads(record.read_text(encoding="utf-8"))["training runs"]] == [
+        read_run(folder).trained for folder in (first, second, bare)
+    ]
+
+
+def test_both_networks_are_compared_without_lrn(tmp_path: Path) -> None:
+    """One run without LRN of each document decides the claim of each."""
+    folders = {
+        "--run": (write_run(tmp_path / "a", KERAS_ROWS), write_tf1(tmp_path / "b")),
+        "--without-lrn": (
+            write_tf1(tmp_path / "c", without_lrn=True),
+            write_run(tmp_path / "d", KERAS_ROWS, without_lrn=True),
+        ),
+    }
+    arguments = [word for option, of_option in folders.items() for folder in of_option for word in (option, str(folder))]
+    record = tmp_path / "recorded.json"
+    run(*arguments, "--record", str(record))
+    entries = json.loads(record.read_text(encoding="utf-8"))
+    assert entries["lrn_adds_no_accuracy"]["verdict"] == "holds"
+    assert entries["lrn_improves_generalization"]["verdict"] == "contradicted"
 
 
 def test_bad_input_ends_in_two(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from alexnet_ref.claims import CLAIMS, Evidence, Finding
 from alexnet_ref.claims.clock import ROUNDS, SHORT_ROUNDS, Timed, Work, least_wins, time_pair
-from alexnet_ref.claims.run import read_run
+from alexnet_ref.claims.run import read_run, train_command
 from alexnet_ref.mnist import load
 from reference import ARCHITECTURES, InvalidInput
 
@@ -32,7 +32,9 @@ def write_run(folder: Path, rows: list[dict[str, Any]], **metrics: Any) -> Path:
     test = {"digits": 10_000, "loss": 0.08, "accuracy": metrics.pop("accuracy", 0.9881)}
     everything = {
         "architecture": "keras_sequential",
+        "without_lrn": False,
         "steps": 907 * len(rows),
+        "epochs": float(len(rows)),
         "configuration": configuration,
         "test_all": test,
         "test": test,
@@ -47,7 +49,8 @@ def write_run(folder: Path, rows: list[dict[str, Any]], **metrics: Any) -> Path:
 
 def write_tf1(folder: Path, rows: list[dict[str, Any]] = TF1_ROWS, **metrics: Any) -> Path:
     """Write a run of tf1_graph."""
-    own = {"architecture": "tf1_graph", "steps": 4687, "configuration": {"training digits": 55_000}, "accuracy": 0.95}
+    own: dict[str, Any] = {"architecture": "tf1_graph", "steps": 4687, "epochs": 5.45, "accuracy": 0.95}
+    own["configuration"] = {"training digits": 55_000, **metrics.pop("configuration", {})}
     return write_run(folder, rows, **{**own, **metrics})
 
 
@@ -69,12 +72,12 @@ def test_without_a_run_nothing_is_decided(claim: Any) -> None:
     ("id_", "accuracies", "verdict"),
     [
         ("val_accuracy_1", [0.97], "holds"),
-        ("val_accuracy_1", [0.93], "contradicted"),
+        ("val_accuracy_1", [0.93], "not checkable here"),
         ("val_accuracy_2", [0.97], "not checkable here"),
         ("val_accuracy_2", [0.97, 0.985], "holds"),
-        ("val_accuracy_2", [0.97, 1.0], "contradicted"),
+        ("val_accuracy_2", [0.97, 1.0], "not checkable here"),
         ("val_accuracy_40", [0.97] * 39 + [0.993], "holds"),
-        ("val_accuracy_40", [0.97] * 40, "contradicted"),
+        ("val_accuracy_40", [0.97] * 40, "not checkable here"),
         ("above_98_throughout", [0.981, 0.985], "holds"),
         ("above_98_throughout", [0.97, 0.985, 0.99], "holds with a correction"),
         ("above_98_throughout", [0.97, 0.985, 0.97], "contradicted"),
@@ -88,13 +91,49 @@ def test_validation_accuracy(tmp_path: Path, id_: str, accuracies: list[float], 
     assert find(id_, run=write_run(tmp_path / "run", rows)).verdict == verdict
 
 
+def keras_run(folder: Path, accuracy: float, **configuration: Any) -> Path:
+    """Write a run of one epoch with this validation accuracy."""
+    return write_run(folder, [{**KERAS_ROWS[0], "val_accuracy": accuracy}], configuration=configuration)
+
+
+@pytest.mark.parametrize(
+    ("others", "verdict"),
+    [
+        ([0.93], "not checkable here"),
+        ([0.93, 0.94], "contradicted"),
+        ([0.93, 0.97], "holds"),
+        ([0.97], "holds"),
+    ],
+)
+def test_three_seeds_contradict(tmp_path: Path, others: list[float], verdict: str) -> None:
+    """A published accuracy is contradicted where none of three seeds comes near it, and holds where one does."""
+    seeds = tuple(keras_run(tmp_path / str(seed), accuracy, seed=seed) for seed, accuracy in enumerate(others, 1))
+    run = keras_run(tmp_path / "0", 0.93)
+    finding = find("val_accuracy_1", run=run, seeds=seeds)
+    assert finding.verdict == verdict
+    assert finding.measured.startswith(", ".join(f"{accuracy:.4f}" for accuracy in [0.93, *others]) + " beside 0.9665: ")
+
+
+def test_other_trainings_are_no_seeds(tmp_path: Path) -> None:
+    """A further run on less, in other batches, without LRN or of the other network does not count among the seeds."""
+    more = (
+        keras_run(tmp_path / "less", 0.97, **{"training digits": 300}),
+        keras_run(tmp_path / "small", 0.97, **{"batch size": 32}),
+        write_run(tmp_path / "bare", [{**KERAS_ROWS[0], "val_accuracy": 0.97}], without_lrn=True),
+        write_tf1(tmp_path / "tf1"),
+    )
+    finding = find("val_accuracy_1", run=keras_run(tmp_path / "0", 0.93), seeds=more)
+    assert finding.measured.startswith("0.9300 beside")
+
+
 @pytest.mark.parametrize(
     ("epochs", "accuracy", "verdict"), [(40, 0.9881, "holds"), (40, 0.97, "contradicted"), (39, 0.9879, "not checkable here")]
 )
 def test_test_accuracy(tmp_path: Path, epochs: int, accuracy: float, verdict: str) -> None:
     """The test accuracy is compared after forty epochs, and then with the published one."""
     rows = [{**KERAS_ROWS[0], "epoch": i} for i in range(1, epochs + 1)]
-    assert find("test_accuracy", run=write_run(tmp_path / "run", rows, accuracy=accuracy)).verdict == verdict
+    run, *seeds = (write_run(tmp_path / str(seed), rows, accuracy=accuracy) for seed in range(3))
+    assert find("test_accuracy", run=run, seeds=tuple(seeds)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -129,13 +168,13 @@ def test_dying(tmp_path: Path, dead: float, verdict: str) -> None:
 )
 def test_lrn_and_accuracy(tmp_path: Path, with_lrn: float, without: float, adds_nothing: str, improves: str) -> None:
     """The two documents' opposite statements follow the two runs' test accuracies, beyond what chance explains."""
-    other: dict[str, Any] = {"network": "other"}
     run = write_run(tmp_path / "a", KERAS_ROWS, accuracy=with_lrn)
-    bare = write_run(tmp_path / "b", KERAS_ROWS, accuracy=without, configuration=other)
+    bare = write_run(tmp_path / "b", KERAS_ROWS, accuracy=without, without_lrn=True)
     assert find("lrn_adds_no_accuracy", run=run, other_run=bare).verdict == adds_nothing
     assert find("lrn_adds_no_accuracy", run=run, other_run=run).verdict == "not checkable here"
+    assert find("lrn_adds_no_accuracy", run=bare, other_run=run).verdict == "not checkable here", "the wrong way round"
     run = write_tf1(tmp_path / "c", accuracy=with_lrn)
-    bare = write_tf1(tmp_path / "d", accuracy=without, configuration={"training digits": 55_000, **other})
+    bare = write_tf1(tmp_path / "d", accuracy=without, without_lrn=True)
     assert find("lrn_improves_generalization", run=run, other_run=bare).verdict == improves
 
 
@@ -170,6 +209,25 @@ def test_other_trainings_decide_nothing(tmp_path: Path, wrong: dict[str, Any]) -
 def test_the_other_network_s_run_decides_nothing(tmp_path: Path) -> None:
     """A run of tf1_graph says nothing about keras_sequential."""
     assert find("val_accuracy_1", run=write_tf1(tmp_path / "run")).measured == "the run trained tf1_graph"
+
+
+def test_a_run_without_lrn_decides_nothing_alone(tmp_path: Path) -> None:
+    """The network without LRN is not the document's, however it was trained."""
+    finding = find("val_accuracy_1", run=write_run(tmp_path / "run", KERAS_ROWS, without_lrn=True))
+    assert finding.measured == "the run trained the network without LRN"
+
+
+def test_the_command_that_trains_it_again() -> None:
+    """What is the document's own is left out of the command, and what is not is in it."""
+    run: dict[str, Any] = {"training_digits": 58_000, "batch_size": 64, "steps": 1814, "epochs": 2.0, "seed": 0}
+    assert train_command("keras_sequential", **run) == "alexnet-ref train keras_sequential --data keras --epochs 2"
+    run = {"training_digits": 55_000, "batch_size": 64, "steps": 4687, "epochs": 5.45, "seed": 0}
+    assert train_command("tf1_graph", **run) == "alexnet-ref train tf1_graph --data keras"
+    assert train_command("tf1_graph", without_lrn=True, **run).endswith("keras --without-lrn")
+    run = {"training_digits": 640, "batch_size": 32, "steps": 20, "epochs": 1.0, "seed": 3}
+    assert train_command("keras_sequential", **run).endswith("--epochs 1 --limit 640 --batch-size 32 --seed 3")
+    run = {"training_digits": 55_000, "batch_size": 64, "steps": 859, "epochs": 859 / 860, "seed": 0}  # train --epochs 1
+    assert train_command("tf1_graph", **run).endswith("--epochs 1")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from alexnet_ref.figures.dropout import mosaic
 from alexnet_ref.figures.filters import change_by_tap, met_by_grey, tiled
 from alexnet_ref.figures.lrn import KRIZHEVSKY, divisors, strongest_column
 from alexnet_ref.figures.measure import dropout_facts, grey_facts, layer_facts, lrn_facts, significant, taps_facts
-from alexnet_ref.figures.pages import number, train_command, whole
+from alexnet_ref.figures.pages import number, whole
 from alexnet_ref.figures.trained import Trained, read_trained, shipped_digits
 from alexnet_ref.train.results import write_params
 from reference import LRN, Architecture, Conv, Dropout, InvalidInput, MaxPool
@@ -172,16 +172,6 @@ def test_numbers_are_written_for_people() -> None:
         whole(0.5)
 
 
-def test_the_command_that_trains_them_again() -> None:
-    """What is the document's own is left out of the command, and what is not is in it."""
-    run = {"training_digits": 58_000, "batch_size": 64, "steps": 1814, "epochs": 2.0, "seed": 0}
-    assert train_command("keras_sequential", run) == "alexnet-ref train keras_sequential --data keras --epochs 2"
-    whole_run = {"training_digits": 55_000, "batch_size": 64, "steps": 4687, "epochs": 5.45, "seed": 0}
-    assert train_command("tf1_graph", whole_run) == "alexnet-ref train tf1_graph --data keras"
-    other = {"training_digits": 640, "batch_size": 32, "steps": 20, "epochs": 1.0, "seed": 3}
-    assert train_command("keras_sequential", other).endswith("--epochs 1 --limit 640 --batch-size 32 --seed 3")
-
-
 # ---- Runs and drawing --------------------------------------------------------------------------------------------------------
 
 RUN: dict[str, Any] = {
@@ -205,7 +195,7 @@ def test_a_run_is_read_with_its_start(tmp_path: Path) -> None:
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
-    """A folder without weights, with another network's, or with half of metrics.json is InvalidInput."""
+    """A folder without weights, with another network's, with half of metrics.json, or of a run without LRN is InvalidInput."""
     folder = write_tf1(tmp_path / "run", **RUN)
     with pytest.raises(InvalidInput, match=r"params\.npz"):
         read_trained(folder)
@@ -216,6 +206,10 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
     write_params(half / "params.npz", reference.init_params("tf1_graph"))
     with pytest.raises(InvalidInput, match="is not what `alexnet-ref train` writes"):
         read_trained(half)
+    bare = write_tf1(tmp_path / "bare", without_lrn=True, **RUN)
+    write_params(bare / "params.npz", reference.init_params("tf1_graph"))
+    with pytest.raises(InvalidInput, match="is another network than the document's; received a run --without-lrn"):
+        read_trained(bare)
 
 
 @pytest.mark.slow

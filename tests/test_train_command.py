@@ -176,6 +176,14 @@ def test_plain_lines_tell_speed_and_time_left(monkeypatch: pytest.MonkeyPatch, c
     assert out == "step 61 of 36061, epoch 1: loss 2.0000, accuracy 0.5000, 2.00 steps/s, 5:00:00 left\n"
 
 
+def test_no_speed_is_told_after_one_step(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A first step that took longer than half a minute to come tells neither a speed nor a time left."""
+    clock = iter([0.0, 31.0])
+    monkeypatch.setattr("alexnet_ref.train.command.time.monotonic", lambda: next(clock))
+    command.Plain()(Step(step=2, steps=4, epoch=2, loss=2.0, accuracy=0.5))
+    assert capsys.readouterr().out == "step 2 of 4, epoch 2: loss 2.0000, accuracy 0.5000\n"
+
+
 def test_the_command_has_help() -> None:
     """Every option has a sentence."""
     assert isinstance(command.train, click.Command)
@@ -204,6 +212,21 @@ def test_published_points_are_marked(epochs: int, expected: list[float]) -> None
         "Training Accuracy vs Validation Accuracy",
     )
     assert (loss.get_ylabel(), accuracy.get_ylabel(), accuracy.get_xlabel()) == ("loss", "accuracy", "epoch")
+
+
+def test_steps_are_whole_numbers() -> None:
+    """A run that was displayed once has whole steps along its axis, and no label twice."""
+    pytest.importorskip("matplotlib")
+    row = {"step": 93, "iter": 5952, "loss": 40920.0, "accuracy": 0.67, "dead_fc1": 0.4}
+    for draw in (pictures.curves, pictures.dead_relus):
+        figure = draw(reference.ARCHITECTURES["tf1_graph"], History(rows=[row]))
+        figure.draw_without_rendering()
+        lowest, highest = figure.axes[-1].get_xlim()
+        labels = {
+            tick: label.get_text()
+            for tick, label in zip(figure.axes[-1].get_xticks(), figure.axes[-1].get_xticklabels(), strict=True)
+        }
+        assert [text for tick, text in labels.items() if lowest <= tick <= highest] == ["93"]
 
 
 def test_the_confusion_matrix_counts(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pytest
 
@@ -21,12 +20,6 @@ from tests.test_train_loop import TINY
 from tests.test_train_run import OPTIONS, final_bits
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
-
-
-def kills() -> int:
-    """Return how many kills this run of the tests is for."""
-    thorough = hypothesis.settings.get_profile("thorough").max_examples
-    return 200 if hypothesis.settings().max_examples >= thorough else 4
 
 
 def train_under_fire(name: str, folder: Path, instants: int) -> None:
@@ -50,7 +43,7 @@ def run(context: Any, name: str, folder: Path, instants: int, seconds: float | N
 
 
 @pytest.mark.parametrize("name", list(TINY))
-def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> None:
+def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path, thorough: bool) -> None:
     """Killed by turns at random instants of writing and at random times, the run ends in an undisturbed run's bits.
 
     A run that ends before its kill is thrown away and begun again, so that every kill is one.
@@ -60,7 +53,7 @@ def test_killed_and_resumed_equals_uninterrupted(name: str, tmp_path: Path) -> N
     assert run(context, name, tmp_path / "whole", 0, None) == 0
     rng = np.random.default_rng(0)
     killed, attempt = 0, 0
-    while killed < kills() // len(TINY):
+    while killed < (200 if thorough else 4) // len(TINY):
         attempt += 1
         instants = int(rng.integers(1, 60)) if attempt % 2 else 0
         seconds = None if instants else float(rng.uniform(0.5, 3.0))

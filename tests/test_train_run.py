@@ -412,7 +412,7 @@ def test_a_folder_with_a_checkpoint_is_not_written_over(whole: tuple[Architectur
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"limit": 241}, "there are not that many training digits; expected 1 to 240; received 241"),
+        ({"limit": 241}, "expected 1 to 240; received 241. This is the shipped sample: --data names"),
         ({"limit": 0}, "expected 1 to 240; received 0"),
         ({"device": "GPU:77"}, "TensorFlow has no such device"),
         ({"data": "missing.npz"}, "missing.npz"),

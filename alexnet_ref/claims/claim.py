@@ -38,6 +38,7 @@ class Evidence:
     architecture: Architecture  # the network of the claim's document
     mnist: Mnist  # the shipped sample, or all of MNIST
     run: Path | None = None  # the folder of a training run of this architecture
+    seeds: tuple[Path, ...] = ()  # of further ones, with other seeds
     other_run: Path | None = None  # of one without LRN
     time: Callable[[Work, Work], Timed] = time_pair
 

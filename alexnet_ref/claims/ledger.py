@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
 from alexnet_ref.claims.catalogue import CLAIMS
 from alexnet_ref.claims.claim import VERDICTS, Claim, Evidence, Finding, Needs, Verdict
+from alexnet_ref.claims.run import Trained, trained_markdown
 from alexnet_ref.devices import describe_host
 from alexnet_ref.mnist import Mnist
 from reference import ARCHITECTURES
@@ -39,22 +40,35 @@ def recorded() -> dict[str, Entry]:
     }
 
 
-def recorded_runs() -> list[str]:
-    """Return the repository's table of training runs, as lines of Markdown."""
+def recorded_runs() -> list[Trained]:
+    """Return the repository's training runs."""
     text = (resources.files("alexnet_ref.claims") / "recorded.json").read_text(encoding="utf-8")
-    return [str(line) for line in json.loads(text).get(RUNS, [])]
+    return [Trained(**line) for line in json.loads(text).get(RUNS, [])]
 
 
 def decide(
-    needs: Iterable[Needs] = QUICK, *, mnist: Mnist, runs: Mapping[str, Path] | None = None, other_run: Path | None = None
+    needs: Iterable[Needs] = QUICK,
+    *,
+    mnist: Mnist,
+    runs: Mapping[str, Sequence[Path]] | None = None,
+    other_runs: Mapping[str, Path] | None = None,
 ) -> dict[str, Finding]:
-    """Decide the claims that need one of these: {claim id: finding}. runs: {architecture: folder}."""
+    """Decide the claims that need one of these: {claim id: finding}.
+
+    runs: {architecture: folders}, the first of which decides what one can; other_runs: {architecture: one without LRN}.
+    """
     wanted, findings = tuple(needs), {}
     for claim in CLAIMS:
         if claim.needs in wanted:
-            run = (runs or {}).get(claim.architecture)
-            architecture = ARCHITECTURES[claim.architecture]
-            findings[claim.id] = claim.find(Evidence(architecture=architecture, mnist=mnist, run=run, other_run=other_run))
+            own = (runs or {}).get(claim.architecture, ())
+            evidence = Evidence(
+                architecture=ARCHITECTURES[claim.architecture],
+                mnist=mnist,
+                run=own[0] if own else None,
+                seeds=tuple(own[1:]),
+                other_run=(other_runs or {}).get(claim.architecture),
+            )
+            findings[claim.id] = claim.find(evidence)
     return findings
 
 
@@ -85,18 +99,18 @@ def updated(ledger: Mapping[str, Entry], findings: Mapping[str, Finding], comman
     return entries
 
 
-def ledger_json(ledger: Mapping[str, Entry], trained: Sequence[str] = ()) -> str:
-    """Return the ledger, and the table of training runs, as `recorded.json` holds them."""
+def ledger_json(ledger: Mapping[str, Entry], trained: Sequence[Trained] = ()) -> str:
+    """Return the ledger, and the training runs, as `recorded.json` holds them."""
     lines: dict[str, object] = {
         id_: {"verdict": entry.finding.verdict, "measured": entry.finding.measured, **({"how": entry.how} if entry.how else {})}
         for id_, entry in ledger.items()
     }
     if trained:
-        lines[RUNS] = list(trained)
+        lines[RUNS] = [asdict(run) for run in trained]
     return json.dumps(lines, indent=1, ensure_ascii=False) + "\n"
 
 
-def ledger_markdown(ledger: Mapping[str, Entry] | None = None, trained: Sequence[str] | None = None) -> str:
+def ledger_markdown(ledger: Mapping[str, Entry] | None = None, trained: Sequence[Trained] | None = None) -> str:
     """Return docs/claims.md: the same text for the same ledger and runs (default: the repository's)."""
     ledger = recorded() if ledger is None else ledger
     trained = recorded_runs() if trained is None else trained
@@ -111,7 +125,7 @@ def ledger_markdown(ledger: Mapping[str, Entry] | None = None, trained: Sequence
         "",
         f"{len(ledger)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) + ".",
     ]
-    lines += ["", *trained[:-1]] if trained else []
+    lines += ["", *trained_markdown(trained)] if trained else []
     notes: dict[str, int] = {}
     for name, architecture in ARCHITECTURES.items():
         lines += [

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alexnet_ref.train.published import published_epochs
+from alexnet_ref.train.schedule import documented_schedule
 from reference import ARCHITECTURES, InvalidInput
 
 MOST_BYTES = 10_000_000  # a history of forty epochs takes some kilobytes
@@ -19,36 +23,82 @@ TEST_DIGITS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What the ledger tells of a run on all of MNIST, in the documented batches."""
+
+    architecture: str
+    command: str  # that trains it again
+    steps: int
+    val_accuracy: float | None  # after the last epoch; tf1_graph's document does not look at it
+    documented_accuracy: float  # on the test digits that the document tests on: all, or the first 256
+    test_accuracy: float  # on all test digits
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What the claims need of a run."""
 
     architecture: str
     network: str  # a digest of its layers
+    without_lrn: bool
     documented: bool  # on all of MNIST, in the documented batches
-    steps: int
     rows: tuple[dict[str, float], ...]  # of history.csv: for each epoch, or for each displayed step of tf1_graph
-    test_accuracy: float  # on all test digits
-    documented_accuracy: float  # on those that the document tests on: all, or the first 256
-    seed: int
+    trained: Trained
+
+    @property
+    def steps(self) -> int:
+        """How many it made."""
+        return self.trained.steps
+
+    @property
+    def test_accuracy(self) -> float:
+        """On all test digits."""
+        return self.trained.test_accuracy
 
 
-def runs_markdown(runs: Sequence[Run]) -> list[str]:
-    """Return the lines of a table of runs on all of MNIST, in the documented batches; none where there are none."""
-    rows = [run for run in runs if run.documented]
-    if not rows:
-        return []
+def trained_markdown(runs: Sequence[Trained]) -> list[str]:
+    """Return the lines of a table of the runs, the published accuracies beside theirs, and the spread where seeds differ."""
     lines = [
         "## Trained on all of MNIST",
         "",
-        "| document | steps | seed | last validation accuracy | test accuracy, as the document tests | all 10,000 test digits |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| trained by | steps | validation accuracy at the end | test accuracy, as the document tests | all 10,000 test digits |",
+        "|---|---:|---:|---:|---:|",
     ]
-    for run in rows:
-        held_out = run.rows[-1].get("val_accuracy")
-        shown = "not looked at" if held_out is None else f"{held_out:.4f}"
-        accuracies = f"{shown} | {run.documented_accuracy:.4f} | {run.test_accuracy:.4f}"
-        lines.append(f"| {run.architecture} | {run.steps:,} | {run.seed} | {accuracies} |")
-    return [*lines, ""]
+    for run in runs:
+        epoch = run.steps // math.ceil(DIGITS[run.architecture] / ARCHITECTURES[run.architecture].recipe.batch_size)
+        published = published_epochs(run.architecture).get(epoch)
+        beside = f" (published: {published['val_accuracy']:.4f})" if published else ""
+        shown = "not looked at" if run.val_accuracy is None else f"{run.val_accuracy:.4f}{beside}"
+        lines.append(f"| `{run.command}` | {run.steps:,} | {shown} | {run.documented_accuracy:.4f} | {run.test_accuracy:.4f} |")
+    alike: dict[tuple[str, int], list[float]] = {}
+    for run in runs:
+        alike.setdefault((_without_seed(run.command), run.steps), []).append(run.test_accuracy)
+    for (command, _), accuracies in alike.items():
+        if len(accuracies) > 1:
+            mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)
+            words = f"{min(accuracies):.4f} … {max(accuracies):.4f}, mean {mean:.4f}, standard deviation {spread:.4f}"
+            lines += ["", f"`{command}` with {len(accuracies)} seeds, all test digits: {words}."]
+    return lines
+
+
+def _without_seed(command: str) -> str:
+    return re.sub(r" --seed \d+", "", command)
+
+
+def train_command(
+    architecture: str, *, steps: int, epochs: float, training_digits: int, batch_size: int, seed: int, without_lrn: bool = False
+) -> str:
+    """Return the command that trains the same again; what is the document's own is left out."""
+    documented = documented_schedule(ARCHITECTURES[architecture], digits=training_digits, batch_size=batch_size)
+    parts = [
+        f"alexnet-ref train {architecture} --data keras",
+        "" if steps == documented.steps else f"--epochs {math.ceil(epochs)}",  # tf1_graph ends within its last one
+        "" if training_digits == DIGITS[architecture] else f"--limit {training_digits}",
+        "" if batch_size == ARCHITECTURES[architecture].recipe.batch_size else f"--batch-size {batch_size}",
+        "" if seed == 0 else f"--seed {seed}",
+        "--without-lrn" if without_lrn else "",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def read_run(folder: Path) -> Run:
@@ -57,17 +107,31 @@ def read_run(folder: Path) -> Run:
     metrics = _metrics(path)
     try:
         name, configuration, test = metrics["architecture"], metrics["configuration"], metrics["test_all"]
-        digits, batch = (configuration["training digits"], test["digits"]), configuration["batch size"]
-        documented = (DIGITS.get(name), TEST_DIGITS) == digits and batch == ARCHITECTURES[name].recipe.batch_size
+        batch_size, digits = int(configuration["batch size"]), int(configuration["training digits"])
+        rows, steps = _history(folder / "history.csv"), int(metrics["steps"])
         return Run(
             architecture=name,
             network=configuration["network"],
-            documented=documented,
-            steps=int(metrics["steps"]),
-            rows=_history(folder / "history.csv"),
-            test_accuracy=float(test["accuracy"]),
-            documented_accuracy=float(metrics["test"]["accuracy"]),
-            seed=int(configuration["seed"]),
+            without_lrn=bool(metrics["without_lrn"]),
+            documented=(digits, test["digits"]) == (DIGITS[name], TEST_DIGITS)
+            and batch_size == ARCHITECTURES[name].recipe.batch_size,
+            rows=rows,
+            trained=Trained(
+                architecture=name,
+                command=train_command(
+                    name,
+                    steps=steps,
+                    epochs=float(metrics["epochs"]),
+                    training_digits=digits,
+                    batch_size=batch_size,
+                    seed=int(configuration["seed"]),
+                    without_lrn=bool(metrics["without_lrn"]),
+                ),
+                steps=steps,
+                val_accuracy=rows[-1].get("val_accuracy"),
+                documented_accuracy=float(metrics["test"]["accuracy"]),
+                test_accuracy=float(test["accuracy"]),
+            ),
         )
     except InvalidInput:
         raise

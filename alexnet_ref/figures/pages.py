@@ -7,11 +7,11 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any, assert_never
 
-from alexnet_ref.claims.run import DIGITS
+from alexnet_ref.claims.run import train_command
 from alexnet_ref.figures.lrn import KRIZHEVSKY
 from alexnet_ref.train.history import DEAD
 from alexnet_ref.train.published import KERAS_SEQUENTIAL_EPOCHS
-from alexnet_ref.train.schedule import EPOCHS, documented_schedule
+from alexnet_ref.train.schedule import EPOCHS
 from reference import (
     ARCHITECTURES,
     LRN,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 PAGES = (*ARCHITECTURES, "contradictions", "index")
 MEASURED = "measured.json"  # beside the pictures
+RECIPE = ("steps", "epochs", "training_digits", "batch_size", "seed")  # of a run, what its command tells
 
 
 def render(page: str, measured: Mapping[str, Any]) -> str:
@@ -63,7 +64,7 @@ def render(page: str, measured: Mapping[str, Any]) -> str:
         contradictions=CONTRADICTIONS,
         krizhevsky=KRIZHEVSKY,
         dead_layers=lambda row: [column.removeprefix(DEAD) for column in row if column.startswith(DEAD)],
-        commands={name: train_command(name, measured[name]["run"]) for name in measured},
+        commands={name: train_command(name, **{key: measured[name]["run"][key] for key in RECIPE}) for name in measured},
         published={"epochs": EPOCHS, "val_accuracy": {epoch: v["val_accuracy"] for epoch, v in KERAS_SEQUENTIAL_EPOCHS.items()}},
     )
     return re.sub("^> (.+)$", lambda line: f"> {escaped(line[1])}", text, flags=re.MULTILINE)
@@ -87,20 +88,6 @@ def read_measured(path: Path) -> dict[str, Any]:
 def measured_json(measured: Mapping[str, Any]) -> str:
     """Return the file's text: the same for the same numbers."""
     return json.dumps(measured, indent=1, ensure_ascii=False) + "\n"
-
-
-def train_command(name: str, run: Mapping[str, Any]) -> str:
-    """Return the command that trains these weights again; what is the document's own is left out."""
-    digits, batch_size = DIGITS[name], ARCHITECTURES[name].recipe.batch_size
-    documented = documented_schedule(ARCHITECTURES[name], digits=run["training_digits"], batch_size=run["batch_size"])
-    parts = [
-        f"alexnet-ref train {name} --data keras",
-        "" if run["steps"] == documented.steps else f"--epochs {number(run['epochs'])}",
-        "" if run["training_digits"] == digits else f"--limit {run['training_digits']}",
-        "" if run["batch_size"] == batch_size else f"--batch-size {run['batch_size']}",
-        "" if run["seed"] == 0 else f"--seed {run['seed']}",
-    ]
-    return " ".join(part for part in parts if part)
 
 
 def network(architecture: Architecture) -> dict[str, Any]:

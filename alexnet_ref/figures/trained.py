@@ -56,6 +56,8 @@ class Digits:
 def read_trained(folder: Path) -> Trained:
     """Read the folder that `alexnet-ref train` filled; InvalidInput for whatever is none."""
     run = read_run(folder)
+    if run.without_lrn:
+        raise InvalidInput("is another network than the document's", where=str(folder), received="a run --without-lrn")
     architecture = ARCHITECTURES[run.architecture]
     params = read_params(folder / "params.npz", architecture)
     facts = {

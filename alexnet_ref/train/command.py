@@ -139,16 +139,16 @@ class Plain:
         speed = (event.step - self._first) / (now - self._began) if now > self._began else 0.0
         click.echo(
             f"step {event.step} of {event.steps}, epoch {event.epoch}: loss {event.loss:.4f}, "
-            f"accuracy {event.accuracy:.4f}, {speed:.2f} steps/s" + time_left(event, speed)
+            f"accuracy {event.accuracy:.4f}" + pace(event, speed)
         )
 
 
-def time_left(event: Step, speed: float) -> str:
-    """Return the time that the remaining steps take, as h:mm:ss, once a speed is known."""
+def pace(event: Step, speed: float) -> str:
+    """Return steps per second and the time that the remaining ones take, as h:mm:ss, once a speed is known."""
     if speed <= 0:
         return ""
     seconds = round((event.steps - event.step) / speed)
-    return f", {seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
+    return f", {speed:.2f} steps/s, {seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
 
 
 class Bar:

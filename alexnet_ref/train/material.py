@@ -30,7 +30,11 @@ def load_digits(architecture: Architecture, data: str | Path | None, limit: int 
     available = len(prepared.x_train)
     if limit is not None and not 1 <= limit <= available:
         raise InvalidInput(
-            "there are not that many training digits", where="limit", expected=f"1 to {available}", received=str(limit)
+            "there are not that many training digits",
+            where="limit",
+            expected=f"1 to {available}",
+            received=str(limit),
+            hint="This is the shipped sample: --data names the full MNIST" if data is None else None,
         )
     x = Images(raw=prepared.x_train.raw[:limit], pipeline=prepared.x_train.pipeline)
     prepared = dataclasses.replace(prepared, x_train=x, y_train=prepared.y_train[:limit])

@@ -106,7 +106,7 @@ def _count_along(axes: Any, x: list[float], word: str) -> None:
 
     margin = max(0.5, 0.02 * (x[-1] - x[0]))
     axes.set(xlabel=word, xlim=(x[0] - margin, x[-1] + margin))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def dead_relus(architecture: Architecture, history: History) -> Any:
