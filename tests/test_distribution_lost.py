@@ -87,6 +87,7 @@ def both(folder: Path, *, every: str = "0", fate: Fate = None) -> tuple[list[int
     for process in processes:
         process.join()
     said = [folder.with_name(f"said-{rank}.txt").read_text().strip().splitlines() for rank in (0, 1)]
+    assert not [line for lines in said for line in lines if line.startswith("WARNING:tensorflow")]
     return [process.exitcode for process in processes], [
         [line for line in lines if line.startswith("alexnet-ref: ")] for lines in said
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -165,10 +166,16 @@ class Distribution:
         """Return the replicas' arrays one after another, the chief's first."""
         import tensorflow as tf
 
+        tf.get_logger().addFilter(_is_no_retracing)
         with self.together():
             own = self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(array))
             result: NDArray[Any] = self.strategy.gather(own, axis=0).numpy()
             return result
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Leave out TensorFlow's warning that a gather was compiled anew: once for each shape is no waste."""
+    return "retracing" not in record.getMessage()
 
 
 def _replica() -> Any:
