@@ -60,9 +60,7 @@ RIGHT: dict[str, tuple[str, Build]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "by hand" else pytest.mark.slow) for name in RIGHT]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "by hand" else pytest.mark.slow) for name in RIGHT])
 def test_right_port_conforms(name: str, ports: Any) -> None:
     """Every layer is found, in the way that is expected, described, fed by itself, and right."""
     way, build = RIGHT[name]
