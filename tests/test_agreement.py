@@ -60,7 +60,7 @@ def trained_like(architecture: Architecture, seed: int) -> reference.Params:
     }
 
 
-@pytest.fixture(scope="module", params=["initial", "trained-like"])
+@pytest.fixture(scope="module", params=[pytest.param("initial", marks=pytest.mark.slow), "trained-like"])
 def weights(request: pytest.FixtureRequest) -> Callable[[Architecture, int], reference.Params]:
     """Return how weights are made."""
     return reference.init_params if request.param == "initial" else trained_like
