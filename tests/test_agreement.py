@@ -60,7 +60,7 @@ def trained_like(architecture: Architecture, seed: int) -> reference.Params:
     }
 
 
-@pytest.fixture(scope="module", params=["initial", "trained-like"])
+@pytest.fixture(scope="module", params=[pytest.param("initial", marks=pytest.mark.slow), "trained-like"])
 def weights(request: pytest.FixtureRequest) -> Callable[[Architecture, int], reference.Params]:
     """Return how weights are made."""
     return reference.init_params if request.param == "initial" else trained_like
@@ -95,7 +95,9 @@ def expected(network: Network, images: n.Array) -> n.Expected:
     return n.end_to_end(network.architecture, network.params, images)
 
 
-@pytest.mark.parametrize(("mode", "batch"), [("eager", 1), ("tf.function", 2), pytest.param("eager", 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("mode", "batch"), [("tf.function", 2), *(pytest.param("eager", batch, marks=pytest.mark.slow) for batch in (1, 5))]
+)
 def test_each_layer_alone(network: Network, images: n.Array, mode: str, batch: int) -> None:
     """Each layer is the oracle's, fed what TensorFlow's layer was fed."""
     x = images[-batch:]
@@ -103,7 +105,7 @@ def test_each_layer_alone(network: Network, images: n.Array, mode: str, batch: i
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("mode", ["eager", "tf.function"])
+@pytest.mark.parametrize("mode", [pytest.param("eager", marks=pytest.mark.slow), "tf.function"])
 def test_end_to_end(network: Network, images: n.Array, expected: n.Expected, mode: str, batch: int) -> None:
     """Every layer agrees when each interpreter runs the whole network from the images, rounding carried along."""
     first = {name: (exact[:batch], allowed[:batch]) for name, (exact, allowed) in expected.items()}

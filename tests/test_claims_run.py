@@ -286,7 +286,9 @@ def test_the_clock_takes_turns() -> None:
 
 @pytest.mark.tf
 @pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim.needs == "timing"], ids=lambda claim: claim.id)
-@pytest.mark.parametrize(("wins", "verdict"), [(20, "holds"), (0, "contradicted"), (10, "not checkable here")])
+@pytest.mark.parametrize(
+    ("wins", "verdict"), [pytest.param(20, "holds", marks=pytest.mark.slow), (0, "contradicted"), (10, "not checkable here")]
+)
 def test_timing_decides(claim: Any, wins: int, verdict: str) -> None:
     """Each timing claim's verdict follows the clock; both pieces of work run, once."""
 

@@ -239,10 +239,8 @@ def test_benchmark_runs_on_the_second_cpu(fresh: Run, tmp_path: Path) -> None:
     assert {"tensorflow", "keras", "numpy", "python", "tf32", "onednn", "intra_op_threads", "cores"} <= set(stored)
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "outcome"),
-    [([], 0, "1 skipped"), pytest.param(["--require-gpu"], 1, "1 error", marks=pytest.mark.slow)],  # another five seconds
-)
+@pytest.mark.slow  # TensorFlow is started anew
+@pytest.mark.parametrize(("options", "code", "outcome"), [([], 0, "1 skipped"), (["--require-gpu"], 1, "1 error")])
 def test_absent_gpu_is_skipped_or_fails(fresh: Run, options: list[str], code: int, outcome: str) -> None:
     """Without a GPU its benchmarks are skipped with the reason; under --require-gpu they fail with it."""
     item = f"{ROOT / 'benchmarks' / 'test_inference_step.py'}::{STEP.format('GPU:0')}"

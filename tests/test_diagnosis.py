@@ -91,7 +91,7 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize("mistake", NAMED)
+@pytest.mark.parametrize("mistake", [*(pytest.param(name, marks=pytest.mark.slow) for name in NAMED[::2]), *NAMED[1::2]])
 def test_names(mistake: str) -> None:
     """A port with one mistake is said to have that mistake, before all others."""
     diagnosis = of_mistake(mistake).diagnoses[0]
@@ -110,7 +110,7 @@ def test_right(architecture: reference.Architecture) -> None:
 DROPOUT = ["keep_for_rate", "not_scaled", "at_inference", "never", "same_mask_always", "gaussian", "whole_channels"]
 
 
-@pytest.mark.parametrize("word", DROPOUT)
+@pytest.mark.parametrize("word", [DROPOUT[0], *(pytest.param(word, marks=pytest.mark.slow) for word in DROPOUT[1:])])
 def test_dropout(word: str) -> None:
     """A mistake that random masks hide is named by what repeated calls have in common."""
     diagnosis = of_mistake(f"dropout.{word}[drop2]").diagnoses[0]
@@ -127,6 +127,7 @@ def test_two_layers() -> None:
     assert names == ["lrn.beta_one[norm1]", "pooling.average[pool2]"]
 
 
+@pytest.mark.slow  # some two thousand pairs of mistakes
 def test_black_box() -> None:
     """Two mistakes are named together where the port shows nothing but its result."""
     both = together(named(TF1, "lrn.switched_off[norm1]"), named(TF1, "bias.missing[fc1]"))
@@ -286,7 +287,9 @@ HOSTILE: dict[str, Callable[[Array], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["Conv", "LRN", "MaxPool", "Dropout", "Flatten", "Dense"])
+@pytest.mark.parametrize(
+    "kind", ["LRN", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("Conv", "MaxPool", "Dropout", "Flatten", "Dense"))]
+)
 @pytest.mark.parametrize("hostility", HOSTILE)
 def test_hostile(kind: str, hostility: str) -> None:
     """Whatever a layer does, the report is made, and every diagnosis is a sentence."""

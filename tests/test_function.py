@@ -297,7 +297,8 @@ def test_arrays_of_any_library_are_read() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
-@pytest.mark.parametrize("jitted", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["eager", "jit"])
+@pytest.mark.slow
+@pytest.mark.parametrize("jitted", [False, True], ids=["eager", "jit"])
 def test_jax_port_conforms(jitted: bool) -> None:
     """tf1_graph as a JAX user writes it, (params, x) → {layer: output}, conforms; with alpha divided again it does not."""
     import jax

@@ -120,7 +120,7 @@ def test_mistakes_by_name() -> None:
 # ---- Each is a mistake, or none -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
 def test_mistakes_show(name: str) -> None:
     """Each mistake that is not equivalent makes a layer's output wrong by more than float32 rounds, on designed images.
 

@@ -34,7 +34,7 @@ def test_no_order_of_summation_is_a_false_alarm(kind: str) -> None:
     assert tally.comparisons > 50
 
 
-@pytest.mark.parametrize("data", ["coherent", "scaled"])
+@pytest.mark.parametrize("data", ["coherent", pytest.param("scaled", marks=pytest.mark.slow)])
 def test_a_documented_network_is_no_false_alarm(data: Data) -> None:
     """NumPy's float32 of tf1_graph passes on coherent and on badly scaled data; random and real data are in the long run."""
     checks = list(judged(builder("NumPy matrix product"), ARCHITECTURES["tf1_graph"], data, 3))
@@ -43,7 +43,9 @@ def test_a_documented_network_is_no_false_alarm(data: Data) -> None:
 
 
 @pytest.mark.tf
-@pytest.mark.parametrize("kind", ["TensorFlow eager", "TensorFlow function", "TensorFlow XLA"])
+@pytest.mark.parametrize(
+    "kind", ["TensorFlow function", *(pytest.param(f"TensorFlow {kind}", marks=pytest.mark.slow) for kind in ("eager", "XLA"))]
+)
 def test_tensorflow_is_no_false_alarm(kind: str) -> None:
     """TensorFlow passes on random networks, eagerly, in a graph and compiled by XLA."""
     assert soundness(kind, seed=0, drawn=2 if kind == "TensorFlow XLA" else 6, documented=()).failures == []

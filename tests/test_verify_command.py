@@ -72,6 +72,7 @@ def test_own_code_is_judged_by_its_output(port: Path) -> None:
     assert "dense.end_to_end[out]" in passed
 
 
+@pytest.mark.slow  # some two thousand pairs of mistakes
 def test_a_wrong_result_is_seen_and_written(port: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One per cent too much does not conform; JUnit and HTML are written, and the diagnosis is printed."""
     few = miniature(reference.ARCHITECTURES["tf1_graph"])
