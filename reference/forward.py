@@ -56,7 +56,7 @@ def forward(
     if masks is not None:
         check_masks(architecture, masks, len(x))
     outputs = {name: np.empty((len(x), *shape), dtype) for name, shape in layer_shapes(architecture).items()}
-    with np.errstate(invalid="ignore"):  # which has a parameter to blame, named below
+    with fast.one_thread_each(), np.errstate(invalid="ignore"):  # which has a parameter to blame, named below
         network = fast.prepare(architecture.layers, params, architecture.input_shape, dtype, every_output=True)
         for block in _blocks(len(x)):
             own = None if masks is None else {name: mask[block] for name, mask in masks.items()}
@@ -72,7 +72,7 @@ def predict(architecture: Architecture | str, params: Params, x: Array, dtype: D
     x = as_input(architecture, x, dtype)
     check_params(architecture, params, values=False)
     result = np.empty((len(x), *layer_shapes(architecture)[architecture.layers[-1].name]), dtype)
-    with np.errstate(invalid="ignore"):  # which has a parameter to blame, named below
+    with fast.one_thread_each(), np.errstate(invalid="ignore"):  # which has a parameter to blame, named below
         network = fast.prepare(architecture.layers, params, architecture.input_shape, dtype, every_output=False)
         for block in _blocks(len(x)):
             network.predict(x[block], result[block])

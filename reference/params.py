@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, assert_never
 
 import numpy as np
@@ -49,11 +51,12 @@ def _draw(initializer: Initializer, shape: Shape, rng: np.random.Generator) -> N
             assert_never(initializer)
 
 
-def all_param_shapes(architecture: Architecture) -> dict[str, dict[str, Shape]]:
+@lru_cache(maxsize=64)  # asked for by every forward pass
+def all_param_shapes(architecture: Architecture) -> Mapping[str, Mapping[str, Shape]]:
     """Return {layer: {"kernel": shape, "bias": shape}} for the layers that have parameters, in document order."""
     inputs = layer_inputs(architecture)
     shapes = {layer.name: param_shapes(layer, inputs[layer.name]) for layer in architecture.layers}
-    return {name: parts for name, parts in shapes.items() if parts}
+    return MappingProxyType({name: MappingProxyType(parts) for name, parts in shapes.items() if parts})
 
 
 def check_params(architecture: Architecture, params: Any, *, values: bool = True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import assert_never
 
 from reference.errors import InvalidInput
@@ -97,6 +98,11 @@ def layer_inputs(architecture: Architecture) -> dict[str, Shape]:
 
 def layer_shapes(architecture: Architecture) -> dict[str, Shape]:
     """Return {layer name: shape of its output}, in document order."""
+    return dict(_layer_shapes(architecture))
+
+
+@lru_cache(maxsize=64)  # asked for by every forward pass
+def _layer_shapes(architecture: Architecture) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {}
     shape: Shape = architecture.input_shape
     for layer in architecture.layers:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -19,7 +24,7 @@ import reference
 from alexnet_ref.bounds import FLOAT32, FLOAT64, allowed, carried
 from alexnet_ref.compare import assert_equal, assert_within
 from reference import ARCHITECTURES, LRN, Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, MaxPool, ReLU, Resize, ops
-from reference.fast import blas, conv, dense, lrn, network, pool, resize, resized_conv, team
+from reference.fast import blas, conv, dense, lrn, network, pool, ready, resize, resized_conv, team
 from reference.fast.step import Step
 from reference.forward import apply, as_input, as_params, forward, predict
 from reference.padding import Padding
@@ -34,8 +39,15 @@ HANDS = st.sampled_from([1, 3])
 WINDOWS = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 
+def forget() -> None:
+    """Let nothing that was made ready with other functions or sizes be used again."""
+    network.plan.cache_clear()
+    ready.ready_plain.cache_clear()
+    resized_conv.geometry.cache_clear()
+
+
 @pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Cut everything into pieces so small that little networks have several of each."""
     monkeypatch.setattr(conv, "PRODUCT_BYTES", 1000)
     monkeypatch.setattr(conv, "SHORT", 4)
@@ -46,6 +58,9 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (lrn, network, resized_conv):
         monkeypatch.setattr(module, "BLOCK_BYTES", 500)
     monkeypatch.setattr(network, "processors", lambda: 3)
+    forget()
+    yield
+    forget()
 
 
 # Every example wants the same small pieces.
@@ -246,8 +261,8 @@ def test_small_takes_every_way() -> None:
 def test_keras_sequential_resizes_in_its_first_convolution() -> None:
     """keras_sequential's resizing is done in one with its first convolution (test_forward.py holds both networks to theirs)."""
     a = ARCHITECTURES["keras_sequential"]
-    ready = network.prepare(a.layers, reference.init_params(a), a.input_shape, np.float32, every_output=False)
-    assert [type(stage.layer) for stage in ready.stages][:2] == [Conv, LRN]
+    made = network.prepare(a.layers, reference.init_params(a), a.input_shape, np.float32, every_output=False)
+    assert [type(stage.layer) for stage in made.stages][:2] == [Conv, LRN]
 
 
 # ---- Mistakes ----------------------------------------------------------------------------------------------------------
@@ -310,6 +325,7 @@ def test_a_mistake_is_seen(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) ->
     """The comparison with the definition, which passes without it, rejects every mistake."""
     check_small()
     mistake(monkeypatch)
+    forget()
     with pytest.raises(AssertionError, match=r"differ by more than allowed|not finite"):
         check_small()
 
@@ -430,10 +446,63 @@ def test_few_hands_are_the_callers_own() -> None:
     assert sorted(item for item, _ in done) == list(range(99))
 
 
+def test_what_is_shared_is_not_shared_again() -> None:
+    """A thread that does its part of the work has nobody to help it: the others have their own."""
+    seen: set[int] = set()
+    with team.Team(3) as together:
+        together.share(lambda _, worker: seen.add(worker.hands_for(1 << 60)), range(9))
+    assert seen == {1}
+
+
+def test_buffers_are_kept_unless_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next team has the buffers of the last, each thread its own; those that are too large are given up."""
+    monkeypatch.setattr(team, "kept", deque(maxlen=3))
+    monkeypatch.setattr(team, "KEPT_BYTES", 100)
+    for size, again in ((100, True), (101, False)):
+        with team.Team(2) as together:
+            taken = [worker.take("a", (size,), np.uint8) for worker in together.workers]
+        with team.Team(2) as together:
+            same = [
+                np.shares_memory(worker.take("a", (1,), np.uint8), a) for worker, a in zip(together.workers, taken, strict=True)
+            ]
+        assert same == [again, again]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    """predict runs in a child of a process that has run it, and both end."""
+    code = """
+import os, sys, warnings
+import numpy as np
+import reference
+from reference.fast import network
+network.processors = lambda: 3
+warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forking beside threads
+run = lambda: reference.predict("tf1_graph", reference.init_params("tf1_graph"), np.ones((6, 28, 28, 1)))
+expected = run()
+child = os.fork()
+if not child:
+    sys.exit(not np.array_equal(run(), expected))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)  # noqa: S603 - the code above
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_callers_at_the_same_time_do_not_disturb_each_other(dtype: type) -> None:
+    """Several threads that call predict at once have each its own results, to the bit, and OpenBLAS's threads are put back."""
+    inputs = [signed((n, 8, 9, 2), n) for n in (5, 6, 5, 7)]
+    expected = [predict(SMALL, PARAMS, x, dtype) for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            for received, right in zip(pool.map(lambda x: predict(SMALL, PARAMS, x, dtype), inputs), expected, strict=True):
+                assert_equal(received, right)
+
+
 def test_images_go_from_convolution_to_convolution() -> None:
     """A span is a convolution with what follows it, or what precedes the first; the larger its outputs, the fewer images."""
-    ready = network.prepare(SMALL.layers, PARAMS, SMALL.input_shape, np.float32, every_output=True)
-    spans = network.spanned(ready.stages[:-3], np.float32)
+    made = network.prepare(SMALL.layers, PARAMS, SMALL.input_shape, np.float32, every_output=True)
+    spans = network.spanned(made.stages[:-3], np.float32)
     assert [[stage.layer.name for stage in span] for span, _ in spans] == [
         ["resize", "conv1", "lrn", "relu", "pool"],
         ["conv2", "pool2"],
@@ -497,6 +566,7 @@ def test_predict_of_256_images_takes_less_than_half_a_gigabyte(
     monkeypatch.undo()
     params = reference.init_params(ARCHITECTURES[architecture.name])
     x = np.random.default_rng(0).random((256, *architecture.input_shape))
+    team.kept.clear()
     tracemalloc.start()
     predict(architecture, params, x, dtype)
     peak = tracemalloc.get_traced_memory()[1]

@@ -403,6 +403,7 @@ def test_predict_takes_bounded_memory(drawn: dict[str, Params]) -> None:
     few, many = images(architecture, BLOCK), images(architecture, 4 * BLOCK)
 
     def peak(run: Callable[..., Any], x: Array) -> int:
+        team.kept.clear()
         tracemalloc.start()
         run(architecture, drawn["tf1_graph"], x, np.float32)
         held = tracemalloc.get_traced_memory()[1]

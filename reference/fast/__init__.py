@@ -12,6 +12,7 @@ against the definition: equal on integers, within both roundings' bounds elsewhe
 - a dense layer reads its weights once for many images, and threads share it by its inputs             (dense.py)
 """
 
+from reference.fast.blas import one_thread_each
 from reference.fast.network import Network, prepare
 
-__all__ = ["Network", "prepare"]
+__all__ = ["Network", "one_thread_each", "prepare"]

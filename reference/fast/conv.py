@@ -57,10 +57,11 @@ def conv2d(
         met = windows(x, worker)  # (N, I, J, P, Q·C)
         row_bytes = q.outputs * k * x.itemsize
         hands = worker.hands_for(y.size * k)
-        enough = len(x) >= hands  # images for all: else each takes some of the filters, for half a picture's rows are few
+        enough = len(x) >= hands  # images for all: else each takes some of the windows, or of the filters if these are more
+        tall = p.outputs * q.outputs >= o
         images = parts(len(x), PRODUCT_BYTES // (p.outputs * row_bytes), hands if enough else 1)
-        rows = parts(p.outputs, PRODUCT_BYTES // row_bytes)
-        filters = parts(o, o, 1 if enough else hands)
+        rows = parts(p.outputs, PRODUCT_BYTES // row_bytes, hands if tall and not enough else 1)
+        filters = parts(o, o, 1 if tall or enough else hands)
 
         def block(where: tuple[slice, slice, slice], worker: Worker) -> None:
             some_images, some_rows, some = where

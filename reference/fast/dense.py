@@ -9,7 +9,7 @@ from reference.fast.step import Step, held
 from reference.fast.team import Array, Worker, parts
 
 TILE_BYTES = 1 << 21  # of weights converted at once: so many that the sums are added to seldom, and still in the cache
-PER_WEIGHT = 3  # multiplications that reading one weight takes as long as
+PER_WEIGHT = 2  # multiplications that reading one weight takes as long as
 
 
 def dense(kernel: Array, bias: Array, dtype: DTypeLike, *, relu: bool) -> Step:

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from reference.fast.step import Step
 from reference.fast.team import BLOCK_BYTES, Array, Worker, parts
 
-PER_NUMBER = 50  # multiplications that one number's normalisation takes as long as
+PER_NUMBER = 80  # multiplications that one number's normalisation takes as long as
 CHANNELS = 32  # summed at once: fewer multiply more neighbours in proportion, more multiply more zeros of the band
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from reference import ops
-from reference.fast.ready import as_image, ready, ready_together
+from reference.fast.ready import as_image, ready, ready_plain, ready_together
 from reference.fast.resized_conv import worth_it
 from reference.fast.step import Step
 from reference.fast.team import BLOCK_BYTES, Array, Team, Worker, parts, processors
-from reference.layers import Conv, Dropout, Flatten, Layer, MaxPool, ReLU, Resize
-from reference.shapes import Shape
+from reference.layers import Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize
+from reference.shapes import Shape, output_shape
 
 # Images that one thread takes through the image layers: enough for the last convolutions' matrices to be tall.
 CHUNK = 16
@@ -117,21 +118,44 @@ def prepare(
     layers: Sequence[Layer], params: Mapping[str, Mapping[str, Array]], image: Shape, dtype: DTypeLike, *, every_output: bool
 ) -> Network:
     """Make layers ready for x (N, *image) of `dtype`. `every_output`: for `forward`; else for `predict`."""
-    stages: list[Stage] = []
-    shapes = [image]
-    for layer in layers if every_output else rearranged(layers):
-        own = params.get(layer.name, {})
-        before = stages[-1].layer if stages else None
-        if isinstance(layer, Conv) and isinstance(before, Resize) and worth_it(before, layer, as_image(shapes[-2])):
-            step = ready_together(before, layer, own, shapes[-2], dtype)
-            if every_output:
-                stages.append(Stage(layer=layer, step=step, back=2))
-            else:
-                stages[-1] = Stage(layer=layer, step=step)
+    stages = []
+    for planned in plan(tuple(layers), image, every_output=every_output):
+        layer = planned.layer
+        if isinstance(layer, Conv) and planned.resize:
+            step = ready_together(planned.resize, layer, params[layer.name], planned.shape, dtype)
+        elif isinstance(layer, (Conv, Dense)):
+            step = ready(layer, params[layer.name], planned.shape, dtype)
         else:
-            stages.append(Stage(layer=layer, step=ready(layer, own, shapes[-1], dtype)))
-        shapes.append(stages[-1].step.shape)
+            step = ready_plain(layer, planned.shape, np.dtype(dtype))
+        stages.append(Stage(layer=layer, step=step, back=planned.back))
     return Network(stages=tuple(stages), dtype=dtype, finite=all(stage.step.finite for stage in stages))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A layer of which all is known but its parameters."""
+
+    layer: Layer
+    shape: Shape  # of one input image
+    resize: Resize | None = None  # done in one with the layer, a convolution
+    back: int = 1  # Stage's
+
+
+@lru_cache(maxsize=64)
+def plan(layers: tuple[Layer, ...], image: Shape, *, every_output: bool) -> tuple[Planned, ...]:
+    """Return what `prepare` makes ready, kept from call to call."""
+    planned: list[Planned] = []
+    shape, before = image, image
+    for layer in layers if every_output else rearranged(layers):
+        last = planned[-1].layer if planned else None
+        if isinstance(layer, Conv) and isinstance(last, Resize) and worth_it(last, layer, as_image(before)):
+            if not every_output:
+                planned.pop()
+            planned.append(Planned(layer=layer, shape=before, resize=last, back=2 if every_output else 1))
+        else:
+            planned.append(Planned(layer=layer, shape=shape))
+        before, shape = shape, output_shape(layer, shape)
+    return tuple(planned)
 
 
 def rearranged(layers: Sequence[Layer]) -> list[Layer]:

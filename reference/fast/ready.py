@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, assert_never
 
 import numpy as np
@@ -18,18 +19,28 @@ from reference.fast.resize import resize_bilinear
 from reference.fast.resized_conv import resized_conv2d
 from reference.fast.step import Step
 from reference.fast.team import Array, Worker
-from reference.layers import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
+from reference.layers import LRN, Conv, Dense, Dropout, Flatten, MaxPool, ReLU, Resize, Softmax
 from reference.shapes import Shape, output_shape
 
+Plain = Resize | LRN | ReLU | MaxPool | Dropout | Flatten | Softmax  # layers without parameters
 
-def ready(layer: Layer, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
-    """Return the layer's step for x (N, *shape) of `dtype`."""
+
+def ready(layer: Conv | Dense, params: Mapping[str, Array], shape: Shape, dtype: DTypeLike) -> Step:
+    """Return the step of a layer with parameters for x (N, *shape) of `dtype`."""
+    kernel, bias, activation = np.asarray(params["kernel"]), np.asarray(params["bias"]), layer.activation
+    if isinstance(layer, Conv):
+        how: Any = {"strides": layer.strides, "padding": layer.padding, "relu": activation == "relu"}
+        return conv2d(kernel, bias, as_image(shape), dtype, **how)
+    step = dense(kernel, bias, dtype, relu=activation == "relu")
+    return step if activation != "softmax" else _then_softmax(step)
+
+
+@lru_cache(maxsize=256)
+def ready_plain(layer: Plain, shape: Shape, dtype: np.dtype[Any]) -> Step:
+    """Return the step of a layer without parameters for x (N, *shape) of `dtype`, kept from call to call."""
     match layer:
         case Resize(height=height, width=width):
             return resize_bilinear(as_image(shape), dtype, height=height, width=width)
-        case Conv(strides=strides, padding=padding, activation=activation):
-            how: Any = {"strides": strides, "padding": padding, "relu": activation == "relu"}
-            return conv2d(np.asarray(params["kernel"]), params["bias"], as_image(shape), dtype, **how)
         case LRN(depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta):
             return lrn(shape, dtype, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
         case ReLU():
@@ -40,9 +51,6 @@ def ready(layer: Layer, params: Mapping[str, Array], shape: Shape, dtype: DTypeL
         case Dropout() | Flatten():
             flat = output_shape(layer, shape)
             return Step(run=lambda x, y, _: np.copyto(y, x.reshape(y.shape)), shape=flat, in_place=True)
-        case Dense(activation=activation):
-            step = dense(np.asarray(params["kernel"]), params["bias"], dtype, relu=activation == "relu")
-            return step if activation != "softmax" else _then_softmax(step)
         case Softmax():
             return _plain(ops.softmax, shape)
         case _:
@@ -53,7 +61,7 @@ def ready_together(resize: Resize, conv: Conv, params: Mapping[str, Array], shap
     """Return the step of both layers, the one after the other, for x (N, *shape) of `dtype`."""
     how: Any = {"strides": conv.strides, "padding": conv.padding, "relu": conv.activation == "relu"}
     size = resize.height, resize.width
-    return resized_conv2d(np.asarray(params["kernel"]), params["bias"], as_image(shape), dtype, size=size, **how)
+    return resized_conv2d(np.asarray(params["kernel"]), np.asarray(params["bias"]), as_image(shape), dtype, size=size, **how)
 
 
 def _plain(op: Callable[[Array], Array], shape: Shape) -> Step:

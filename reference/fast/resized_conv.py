@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -62,40 +63,83 @@ def resized_conv2d(
 ) -> Step:
     """Return `ops.conv2d` of `ops.resize_bilinear` to `size`, for x (N, H, W, C) of `dtype`, image = (H, W, C)."""
     (h, w, c), kernel, bias = image, held(kernel, dtype), held(bias, dtype)
-    taps, _, _, o = kernel.shape
-    q = axis(size[1], kernel.shape[1], strides[1], padding)
-    wide = widening(columns(w, size[1], q), c, dtype)  # (W·C, length·C)
-    joined = phases(h, size[0], taps, strides[0], padding)
-    flat = kernel[:, q.seen].reshape(taps, -1)  # (P, Q·C·O)
-    kernels = [(phase, (phase.weights.astype(dtype) @ flat).reshape(-1, o)) for phase in joined]  # (rows·Q·C, O)
+    taps, columns, _, o = kernel.shape
+    g = geometry(image, (taps, columns), np.dtype(dtype), size=size, strides=strides, padding=padding)
+    q = g.across
+    joined = g.weights @ kernel[:, q.seen].reshape(taps, -1)  # (rows of all phases, Q·C·O)
+    kernels = [(phase, joined[rows].reshape(-1, o)) for phase, rows in g.phases]  # (rows·Q·C, O)
     run, row_bias = q.taps * c, np.tile(bias, q.outputs)  # numbers side by side in a window's row; (J·O,), as in conv.py
+    outputs = sum(len(phase.outputs) for phase, _ in kernels)
 
     def step(x: Array, y: Array, worker: Worker) -> None:
         n, item = len(x), x.itemsize
         z = worker.take("padded", (n * h, q.length * c), x.dtype)
-        np.matmul(x.reshape(n * h, w * c), wide, out=z)
+        np.matmul(x.reshape(n * h, w * c), g.wide, out=z)
         # At each place of the width the windows' rows lie under one another: every window is one run, and is not copied again.
         met = worker.take("windows", (n, q.outputs, h, run), x.dtype)  # (N, J, H, Q·C)
         column, by_row = strides[1] * c * item, q.length * c * item
         np.copyto(met, np.ndarray(met.shape, x.dtype, z, 0, (h * by_row, column, by_row, item)))
         by_n, by_j, by_h, _ = met.strides
 
-        def block(what: tuple[slice, tuple[Phase, Array]], worker: Worker) -> None:
-            some, (phase, matrix) = what
-            shape = (some.stop - some.start, len(phase.inputs), q.outputs, len(matrix))  # (N, I, J, rows·Q·C)
-            first = some.start * by_n + phase.inputs.start * by_h
-            windows = np.ndarray(shape, x.dtype, met, first, (by_n, phase.inputs.step * by_h, by_j, item))
-            out = y[some, phase.outputs.start : phase.outputs.stop : phase.outputs.step]  # (N, rows of outputs, J, O)
-            np.matmul(windows, matrix, out=out)
-            worker.finish(out.reshape(*out.shape[:2], -1), row_bias, relu=relu)
+        def block(where: tuple[slice, slice], worker: Worker) -> None:
+            some, rows = where
+            for phase, matrix in kernels:
+                if not (phase := within(phase, rows)).outputs:
+                    continue
+                shape = (some.stop - some.start, len(phase.inputs), q.outputs, len(matrix))  # (N, I, J, rows·Q·C)
+                first = some.start * by_n + phase.inputs.start * by_h
+                windows = np.ndarray(shape, x.dtype, met, first, (by_n, phase.inputs.step * by_h, by_j, item))
+                np.matmul(windows, matrix, out=y[some, phase.outputs.start : phase.outputs.stop : phase.outputs.step])
+            sums = y[some, rows]
+            worker.finish(sums.reshape(*sums.shape[:2], -1), row_bias, relu=relu)
 
-        images = parts(n, BLOCK_BYTES // met[0].nbytes)
         hands = worker.hands_for(n * sum(len(phase.outputs) * matrix.size for phase, matrix in kernels) * q.outputs)
-        worker.share(block, itertools.product(images, kernels), hands)
+        images = parts(n, BLOCK_BYTES // y[0].nbytes, hands)
+        worker.share(block, itertools.product(images, parts(outputs, outputs, 1 if n >= hands else hands)), hands)
 
     # No output shows the weights of taps that meet nothing but zeros.
     finite = surely_finite(kernel, dtype)
-    return Step(run=step, shape=(sum(len(phase.outputs) for phase in joined), q.outputs, o), finite=finite)
+    return Step(run=step, shape=(outputs, q.outputs, o), finite=finite)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """What both layers are but for the kernel."""
+
+    across: Axis
+    wide: Array  # (W·C, length·C): widens a row
+    phases: tuple[tuple[Phase, slice], ...]  # each with its rows of the weights
+    weights: Array  # (rows of all phases, P)
+
+
+@lru_cache(maxsize=64)
+def geometry(
+    image: tuple[int, int, int],
+    window: tuple[int, int],
+    dtype: np.dtype[Any],
+    *,
+    size: tuple[int, int],
+    strides: tuple[int, int],
+    padding: Padding,
+) -> Geometry:
+    """Return what does not depend on the kernel, kept from call to call."""
+    h, w, c = image
+    q = axis(size[1], window[1], strides[1], padding)
+    joined = phases(h, size[0], window[0], strides[0], padding)
+    ends = [0, *itertools.accumulate(len(phase.weights) for phase in joined)]
+    return Geometry(
+        across=q,
+        wide=widening(columns(w, size[1], q), c, dtype),
+        phases=tuple(zip(joined, itertools.starmap(slice, itertools.pairwise(ends)), strict=True)),
+        weights=np.concatenate([phase.weights for phase in joined]).astype(dtype),
+    )
+
+
+def within(phase: Phase, rows: slice) -> Phase:
+    """Return the phase with those of its outputs that are among these rows."""
+    start, step = phase.outputs.start, phase.outputs.step
+    some = slice(len(range(start, rows.start, step)), len(range(start, rows.stop, step)))
+    return Phase(outputs=phase.outputs[some], inputs=phase.inputs[some], weights=phase.weights)
 
 
 def columns(w: int, width: int, q: Axis) -> Array:
