@@ -88,6 +88,7 @@ class PairedCandidate:
             output_shape=shape,
             params=None if any(step.params is None for step in run) else sum(step.params or 0 for step in run),
             layer=_described(run, self._inputs[name]) if len(block.layers) == 1 else None,
+            zero_padded=any(step.means == "pad" and not step.pool_pads for step in run),
             steps=tuple(f"{step.kind} {step.name}" for step in run),
         )
 
@@ -196,6 +197,9 @@ class PairedCandidate:
         if any(step.means == "bias" for step in others):
             bias = next(step.name for step in others if step.means == "bias")
             return {first.name: {"kernel": params["kernel"]}, bias: {"bias": params["bias"]}}
+        unknown = [step.name for step in others if step.means is None]
+        if unknown and sum(step.params or 0 for step in taking) == sum(value.size for value in params.values()):
+            raise NotCheckable(f"the port does not show what the weights of {unknown[0]} are: a bias, maybe")
         return {first.name: dict(params)}
 
     def _flattened(self, name: str) -> tuple[int, ...] | None:
