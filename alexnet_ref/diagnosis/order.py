@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 from alexnet_ref.candidates.paired import PairedCandidate
-from alexnet_ref.candidates.pairing import pair
+from alexnet_ref.candidates.pairing import Pairing, pair
 from alexnet_ref.diagnosis.output import stretch
 from alexnet_ref.mistakes.mistake import Mistake, Network, documented
 from reference import LRN, Architecture, Conv, Dense, InvalidInput, Layer, MaxPool, Resize
@@ -17,6 +17,8 @@ def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator
     """Yield the mistakes whose network the port's steps make up naturally, as they do not make up the document's."""
     if any(step.means is None for step in candidate.steps):
         return  # what it is would be a guess
+    if _made_up(candidate.pairing, candidate):
+        return  # the order is right, and what is wrong is something else
     kinds = _kinds(step.means for step in candidate.steps)
     for mistake in (*mistakes, *throughout(mistakes)):
         network = _described(mistake)
@@ -26,9 +28,7 @@ def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator
             found = pair(network, candidate.steps, own_names=False)
         except InvalidInput:  # a network that no input passes through
             continue
-        if found.natural and not _lacking(
-            found.architecture, [layer for block in found.blocks if block.last < block.first for layer in block.layers], candidate
-        ):
+        if _made_up(found, candidate):
             yield mistake
 
 
@@ -62,9 +62,10 @@ def _kinds(steps: Iterable[object]) -> list[type[object]]:
     return [type(step) for step in steps if isinstance(step, (Conv, LRN, MaxPool, Resize, Dense))]
 
 
-def _lacking(architecture: Architecture, layers: Sequence[str], candidate: PairedCandidate) -> bool:
-    """Tell whether the port has no step for a layer that it should have."""
-    return any(not candidate.needless(architecture[name]) for name in layers)
+def _made_up(pairing: Pairing, candidate: PairedCandidate) -> bool:
+    """Tell whether the port's steps make up this network without any guess, and it has one for each layer that it should have."""
+    lacking = [layer for block in pairing.blocks if block.last < block.first for layer in block.layers]
+    return pairing.natural and all(candidate.needless(pairing.architecture[name]) for name in lacking)
 
 
 def _described(mistake: Mistake) -> Architecture | None:
