@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +46,10 @@ def compare(received: Any, expected: NDArray[Any], allowed: ArrayLike = 0.0) -> 
 
 def _elementwise(received: NDArray[np.float64], expected: NDArray[np.float64], limit: NDArray[np.float64]) -> Comparison:
     error = np.abs(received - expected)
+    exact = not limit.ndim and not limit  # then an error counts as infinite, and there is nothing to divide by
     limit = np.broadcast_to(limit, error.shape)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.where(error == 0, 0.0, error / limit)  # an error where none is allowed counts as infinite
+        ratio = error if exact else np.where(error == 0, 0.0, error / limit)
     worst = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape))
     count = int((error > limit).sum())
     where = f"at {worst}: expected {expected[worst]:.9g}, received {received[worst]:.9g}"
@@ -57,7 +59,7 @@ def _elementwise(received: NDArray[np.float64], expected: NDArray[np.float64], l
         fact=fact,
         error=float(error[worst]),
         allowed=float(limit[worst]),
-        ratio=float(ratio[worst]),
+        ratio=math.inf if exact and count else float(ratio[worst]),
         worst=worst,
     )
 

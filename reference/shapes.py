@@ -90,6 +90,22 @@ def seen_taps(n: int, k: int, s: int, layer: Conv) -> list[int]:
     return [tap for tap in range(k) if any(0 <= start + tap < n for start in starts)]
 
 
+def never_negative(architecture: Architecture, layer: Layer) -> bool:
+    """Tell whether what the network feeds this layer is never negative, whatever the images."""
+    known = False
+    for each in architecture.layers:
+        if each is layer:
+            return known
+        match each:
+            case ReLU() | Softmax():
+                known = True
+            case Conv() | Dense():
+                known = each.activation is not None
+            case LRN() | MaxPool() | Dropout() | Flatten() | Resize():
+                pass  # they keep signs
+    return known
+
+
 def layer_inputs(architecture: Architecture) -> dict[str, Shape]:
     """Return {layer name: shape of its input}, in document order."""
     shapes = [architecture.input_shape, *layer_shapes(architecture).values()]

@@ -112,6 +112,24 @@ def test_a_model_that_differs_from_its_trace_is_rejected() -> None:
     assert "dense.isolated[out]" in {check.id for check in judged(model).of("failed")}
 
 
+@pytest.mark.slow
+def test_a_model_that_cannot_be_traced_is_not_rejected_for_its_weights() -> None:
+    """Of a call that no trace follows it does not show whose weights are whose: not checkable, until they are given."""
+    import tensorflow as tf
+
+    class Opaque(type(keras_ports.subclassed(TF1, PARAMS))):  # type: ignore[misc]  # a class made in a function
+        def call(self, x: Any, training: bool = False) -> Any:
+            return super().call(tf.identity(x), training=training)
+
+    model = Opaque()
+    model(X)
+    keras_ports.set_in_order(model, PARAMS)
+    report = judged(model)
+    assert report.verdict == "could not be checked", wrong(report)
+    given = alexnet_ref.verify(model, TF1, images=np.asarray(X, np.float32), params=PARAMS, diagnosis=False)
+    assert given.conforms, wrong(given)
+
+
 def test_a_layer_that_scales_its_weights_is_no_bias() -> None:
     """A layer of one's own counts as a bias only if it adds its weights as they are, to the bit."""
     import keras

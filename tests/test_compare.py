@@ -38,6 +38,13 @@ def test_each_element_has_its_own_allowance() -> None:
     assert not compare(received, EXPECTED, allowed).passed
 
 
+def test_where_nothing_is_allowed_the_greatest_error_is_named() -> None:
+    """Any error is infinitely more than none; the worst element is the one that is farthest off, not the first."""
+    comparison = compare(np.array([0.0, 1.0, 3.0]), np.array([0.0, 0.5, 1.0]))
+    assert (comparison.passed, comparison.worst, comparison.error, comparison.ratio) == (False, (2,), 2.0, np.inf)
+    assert comparison.fact.startswith("2 of 3 elements")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_fail(bad: float) -> None:
     """A value that is not finite fails whatever is allowed, even where both sides have it."""

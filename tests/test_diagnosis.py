@@ -20,8 +20,10 @@ from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.weights import check_weights
 from alexnet_ref.compare import assert_within, compare
 from alexnet_ref.diagnosis.fix import right_line
+from alexnet_ref.diagnosis.order import throughout
 from alexnet_ref.diagnosis.output import together
 from alexnet_ref.mistakes import Mistake, named, right, run_network
+from alexnet_ref.mistakes.catalogue import mistakes
 from alexnet_ref.mistakes.mistake import replaced
 from alexnet_ref.mistakes.parts import Affine, Pointwise
 from alexnet_ref.power.miniature import miniature
@@ -125,6 +127,22 @@ def test_two_layers() -> None:
     assert both is not None
     names = [diagnosis.best and diagnosis.best.mistake for diagnosis in of_mistake(both).diagnoses]
     assert names == ["lrn.beta_one[norm1]", "pooling.average[pool2]"]
+
+
+@pytest.mark.parametrize(
+    ("first", "sentence"),
+    [
+        ("order.after_norm1[pool1]", "pool1, pool2, pool3: normalises before pooling"),
+        ("order.missing[norm1]", "norm1, norm2, norm3: has no such layer"),
+    ],
+)
+def test_the_same_mistake_in_every_block(first: str, sentence: str) -> None:
+    """Blocks are written once and used thrice: what is wrong in all of them is one mistake, named with every place."""
+    [mistake] = [mistake for mistake in throughout(mistakes(TF1)) if mistake.id.startswith(first)]
+    diagnosis = of_mistake(mistake).diagnoses[0]
+    assert diagnosis.best is not None
+    assert diagnosis.best.mistake == mistake.id
+    assert diagnosis.sentence.startswith(sentence)
 
 
 @pytest.mark.slow  # some two thousand pairs of mistakes

@@ -171,6 +171,30 @@ def test_zeros_around_a_pool_are_rejected() -> None:
     assert not judged(model).conforms
 
 
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_zeros_before_a_pool_are_judged_by_what_it_can_be_fed(activation: Any) -> None:
+    """They never win behind a ReLU, and are right there; behind no activation they are wrong."""
+    network = dataclasses.replace(TINY, layers=(dataclasses.replace(TINY["conv"], activation=activation), *TINY.layers[1:]))
+    model = export_onnx(network, tiny()[1])
+    add_tensors(model, {"widths": np.array([0, 0, 0, 0, 0, 0, 0, 1], np.int64)})
+    replace_nodes(model, "pool", [make("Pad", ["conv", "widths"], ["padded"], name="pad"), node(model, "pool")])
+    set_attribute(model, "pool", "pads", None)
+    set_input(model, "pool", 0, "padded")
+    report = alexnet_ref.verify(OnnxPort(model, architecture=network), network, images=TINY_IMAGES, diagnosis=False)
+    assert ("pool.exact[pool]" in failures(report)) == (not report.conforms) == (activation is None)
+
+
+def test_what_is_no_matter_of_order_is_not_told_as_one() -> None:
+    """A weight that is no number fails, and no mistake in the order of the layers, which is right, is named for it."""
+    model, _ = tiny()
+    value = np.array(onnx.numpy_helper.to_array(tensor(model, "conv/kernel")))
+    value.ravel()[0] = np.nan
+    set_tensor(model, "conv/kernel", value)
+    report = alexnet_ref.verify(OnnxPort(model, architecture=TINY), TINY, images=TINY_IMAGES)
+    assert set(failures(report)) == {"network.weights"}
+    assert report.diagnoses == ()
+
+
 @pytest.mark.parametrize(("layer", "part"), [("conv", "kernel"), ("fc1", "kernel"), ("fc2", "kernel"), ("fc1", "bias")])
 def test_weights_that_were_moved_wrongly_are_rejected(layer: str, part: str) -> None:
     """One weight that is another's, where the right ones are known, fails the check of this layer's weights and no other."""

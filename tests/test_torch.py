@@ -56,6 +56,7 @@ RIGHT: dict[str, tuple[str, Build]] = {
     "sequential": ("torch.fx", lambda ports: ports.tf1_sequential()),
     "functions": ("torch.fx", lambda ports: ports.TF1()),
     "by hand": ("torch.fx", lambda ports: ports.ByHand()),
+    "apart": ("torch.fx", lambda ports: ports.Apart()),
     "channels last": ("torch.export; not by torch.fx", lambda ports: ports.ChannelsLast()),
 }
 
@@ -75,11 +76,19 @@ def test_right_port_conforms(name: str, ports: Any) -> None:
 UNDESCRIBED = {
     "functions": [("pool", "pool3")],
     "by hand": [("lrn", "norm1"), ("lrn", "norm2"), ("lrn", "norm3"), ("pool", "pool3")],
+    "apart": [("pool", "pool3")],
     "channels last": [("pool", "pool3")],
 }
 
 
 @pytest.mark.slow
+def test_a_bias_that_cannot_be_set_is_no_wrong_bias(ports: Any) -> None:
+    """Where the port does not show which numbers are the bias, what would need them set is not checkable, and nothing fails."""
+    report = quick(ports.Obscured(), checks=[check_probes, check_agreement])
+    assert not ids(report, "failed")
+    assert {"conv.exact[conv1]", "conv.isolated[conv1]"} <= ids(report, "not checkable")
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_port_passes_every_check(name: str, ports: Any) -> None:
     """Impulses, products and training included."""

@@ -22,6 +22,7 @@ class Fact:
     output_shape: tuple[int, ...] | None  # without the batch axis; None: it does not say
     params: int | None  # weights and biases; None: it does not say
     layer: Layer | None  # in the vocabulary; None: no word of the vocabulary describes it
+    zero_padded: bool = False  # it pads with zeros in a step of its own, be the layer a maximum or not
     steps: tuple[str, ...] = ()  # of the port, by its own words, that were taken for this layer
 
 

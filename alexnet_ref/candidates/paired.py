@@ -86,15 +86,27 @@ class PairedCandidate:
         return Fact(
             name=name,
             output_shape=shape,
-            params=None if any(step.params is None for step in run) else sum(step.params or 0 for step in run),
+            # What several layers have together says nothing of the one that shows.
+            params=None
+            if len(block.layers) > 1 or any(step.params is None for step in run)
+            else sum(step.params or 0 for step in run),
             layer=_described(run, self._inputs[name]) if len(block.layers) == 1 else None,
+            zero_padded=any(step.means == "pad" and not step.pool_pads for step in run),
             steps=tuple(f"{step.kind} {step.name}" for step in run),
         )
 
     def params(self, architecture: Architecture) -> dict[str, dict[str, NDArray[np.float32]]]:
         """Return the port's weights as the oracle's params; NotCheckable where it shows none."""
         del architecture  # self.architecture has the same parameters
-        return self.as_params(self.port.weights())
+        weights = self.port.weights()
+        for block in self.pairing.blocks:
+            own = [name for name in block.layers if isinstance(self.architecture[name], (Conv, Dense))]
+            run = self.steps[block.first : block.last + 1]
+            if len(block.layers) > 1 and own and any(step.params and step.name not in weights for step in run):
+                raise NotCheckable(
+                    f"the port computes {', '.join(block.layers)} in one step: whose its weights are does not show"
+                )
+        return self.as_params(weights)
 
     def as_params(self, weights: Weights, *, whole: bool = True) -> dict[str, dict[str, NDArray[np.float32]]]:
         """Return {step: parts} as {layer: parts}, rows in the document's order; whole: a bias that a step lacks is 0."""
@@ -196,6 +208,9 @@ class PairedCandidate:
         if any(step.means == "bias" for step in others):
             bias = next(step.name for step in others if step.means == "bias")
             return {first.name: {"kernel": params["kernel"]}, bias: {"bias": params["bias"]}}
+        unknown = [step.name for step in others if step.means is None]
+        if unknown and sum(step.params or 0 for step in taking) == sum(value.size for value in params.values()):
+            raise NotCheckable(f"the port does not show what the weights of {unknown[0]} are: a bias, maybe")
         return {first.name: dict(params)}
 
     def _flattened(self, name: str) -> tuple[int, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 from alexnet_ref.candidates.step import Helper
-from alexnet_ref.candidates.torch_graph import Graph, function_name
+from alexnet_ref.candidates.torch_graph import Graph, attribute, function_name
 from reference import InvalidInput, Layer
 
 Pads = tuple[tuple[int, int], tuple[int, int]]  # rows, then columns
@@ -134,10 +135,29 @@ _MODULES: tuple[tuple[type[nn.Module], str, tuple[str, ...]], ...] = (
     (nn.Upsample, "interpolate", ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")),
 )
 
+_PLACING = ("view", "reshape", "unsqueeze", "getitem")  # what gives a vector its place among the axes
+
 
 def constant(value: Any) -> str | None:
     """Return the path of the parameter or buffer that this argument is, None where it is none."""
     return str(value.target) if isinstance(value, fx.Node) and value.op == "get_attr" else None
+
+
+def placed(root: nn.Module, value: Any) -> tuple[str, tuple[int, ...]] | None:
+    """Return (path, shape) of an argument that is a parameter, or a view of one, as b[:, None] is; None if it is neither."""
+    node, views = value, []
+    while isinstance(node, fx.Node) and node.op != "get_attr" and function_name(node) in _PLACING:
+        views.append(node)
+        node = node.args[0]
+    path = constant(node)
+    if path is None:
+        return None
+    found = attribute(root, path)
+    for view in reversed(views):  # their other arguments are numbers: what is asked of data is a node, and refused here
+        found = (getattr(found, str(view.target)) if view.op == "call_method" else functools.partial(view.target, found))(
+            *view.args[1:], **view.kwargs
+        )
+    return path, tuple(found.shape)
 
 
 def call_of(graph: Graph, node: fx.Node) -> Call:

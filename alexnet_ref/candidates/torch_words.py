@@ -10,7 +10,7 @@ import torch
 from torch import fx
 
 from alexnet_ref.candidates.step import Helper
-from alexnet_ref.candidates.torch_call import Call, Pads, Place, Word, constant
+from alexnet_ref.candidates.torch_call import Call, Pads, Place, Word, constant, placed
 from alexnet_ref.candidates.torch_graph import attribute, function_name
 from reference import LRN, Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, Layer, MaxPool, ReLU, Resize, Softmax
 from reference.padding import Padding, pad_widths
@@ -135,14 +135,14 @@ def _addmm(call: Call, before: tuple[int, ...], after: tuple[int, ...], architec
 def _add(call: Call, before: tuple[int, ...], after: tuple[int, ...], architecture: Architecture) -> Word:
     """Take a parameter with one number for each channel, added along the channels, for a bias."""
     del before, architecture
-    paths = [path for path in (constant(call.get(key)) for key in ("input", "other")) if path]
-    if len(paths) != 1 or call.get("alpha", 1) != 1:
+    found = [it for it in (placed(call.root, call.get(key)) for key in ("input", "other")) if it]
+    if len(found) != 1 or call.get("alpha", 1) != 1:
         return UNKNOWN
-    shape = tuple(attribute(call.root, paths[0]).shape)
+    [(path, shape)] = found
     while len(shape) > 1 and shape[0] == 1 and len(shape) > len(after):
         shape = shape[1:]
     if len(shape) <= len(after) and math.prod(shape) == max(shape, default=0) and math.prod(shape) in (after[0], after[-1]):
-        return Word(means="bias", places={"bias": Place(path=paths[0], layout="vector")})
+        return Word(means="bias", places={"bias": Place(path=path, layout="vector")})
     return UNKNOWN
 
 

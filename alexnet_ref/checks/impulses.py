@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from alexnet_ref import bounds, winograd
 from alexnet_ref.arithmetic import Arithmetic
@@ -26,7 +27,7 @@ from reference.shapes import layer_inputs
 KIND = "impulses"
 # Weights of up to 6 bits, biases and sums of up to 8: exact in every arithmetic, bfloat16's results of 8 bits included.
 LARGEST = 63
-ELEMENTS = 2**24  # numbers that one call takes or returns at most: 64 MB
+ELEMENTS = 2**21  # numbers that one call takes or returns at most: 8 MB, which are reused where more would be mapped anew
 
 
 def check_impulses(candidate: Candidate, architecture: Architecture, material: Material) -> Iterator[Check]:
@@ -57,16 +58,15 @@ def check_impulses(candidate: Candidate, architecture: Architecture, material: M
         yield compared(check, layer.name, worst)
 
 
-def _expected(layer: Conv | Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> tuple[Array, Array]:
+def _expected(layer: Conv | Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> tuple[Array, ArrayLike]:
     """Return what the layer must give for the impulses, and the allowed difference: none, or a softmax's."""
-    kernel, bias = (params[part].astype(np.float64) for part in ("kernel", "bias"))
     if isinstance(layer, Conv):
-        y = apply(layer, {"kernel": kernel, "bias": bias}, x.astype(np.float64))
-        return y, np.zeros_like(y)
-    weights = kernel[x.argmax(axis=-1)]  # the sum's only term
+        return apply(layer, {part: value.astype(np.float64) for part, value in params.items()}, x.astype(np.float64)), 0.0
+    weights = params["kernel"][x.argmax(axis=-1)].astype(np.float64)  # the sum's only term
+    bias = params["bias"].astype(np.float64)
     z = weights + bias  # (N, O)
     if layer.activation != "softmax":
-        return z, np.zeros_like(z)  # positive, so that a ReLU changes nothing
+        return z, 0.0  # positive, so that a ReLU changes nothing
     # The weight is rounded where factors are, then the product, and the sum with the bias; what adds zeros is exact.
     twice = arithmetic.operand * np.abs(weights) + 2 * arithmetic.accumulator * (np.abs(weights) + np.abs(bias))
     softmax = Softmax(name="softmax")

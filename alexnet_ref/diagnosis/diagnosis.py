@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,8 @@ class Diagnosis:
     @property
     def finding(self) -> str:
         """What is wrong, in one line."""
-        where = f"{self.layer}: " if self.layer else ""
+        places = [self.layer] if self.layer else re.findall(r"\[(\w+)\]", self.best.mistake) if self.best else []
+        where = f"{', '.join(dict.fromkeys(places))}: " if places else ""
         if self.best is None:
             near = (
                 f"; nearest: {self.hypotheses[0].words} (residual {self.hypotheses[0].residual:.0e})" if self.hypotheses else ""

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import get_args
 
 from alexnet_ref.candidates.paired import PairedCandidate
-from alexnet_ref.candidates.pairing import pair
-from alexnet_ref.mistakes.mistake import Mistake
+from alexnet_ref.candidates.pairing import Pairing, pair
+from alexnet_ref.diagnosis.output import stretch
+from alexnet_ref.mistakes.mistake import Mistake, Network, documented
 from reference import LRN, Architecture, Conv, Dense, InvalidInput, Layer, MaxPool, Resize
 
 
@@ -16,8 +17,10 @@ def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator
     """Yield the mistakes whose network the port's steps make up naturally, as they do not make up the document's."""
     if any(step.means is None for step in candidate.steps):
         return  # what it is would be a guess
+    if _made_up(candidate.pairing, candidate):
+        return  # the order is right, and what is wrong is something else
     kinds = _kinds(step.means for step in candidate.steps)
-    for mistake in mistakes:
+    for mistake in (*mistakes, *throughout(mistakes)):
         network = _described(mistake)
         if network is None or _kinds(network.layers) != kinds:  # told at once, without cutting
             continue
@@ -25,10 +28,33 @@ def fitting(mistakes: Sequence[Mistake], candidate: PairedCandidate) -> Iterator
             found = pair(network, candidate.steps, own_names=False)
         except InvalidInput:  # a network that no input passes through
             continue
-        if found.natural and not _lacking(
-            found.architecture, [layer for block in found.blocks if block.last < block.first for layer in block.layers], candidate
-        ):
+        if _made_up(found, candidate):
             yield mistake
+
+
+def throughout(mistakes: Sequence[Mistake]) -> Iterator[Mistake]:
+    """Yield each mistake that can be made at several layers, made at all of them: a port's blocks are written once."""
+    alike: dict[tuple[str, type[Layer]], list[Mistake]] = {}
+    for mistake in mistakes:
+        if mistake.family == "order" and mistake.layer is not None:
+            alike.setdefault((mistake.words, type(mistake.architecture[mistake.layer])), []).append(mistake)
+    for group in alike.values():
+        if len(group) > 1 and (network := _composed(group)) is not None:
+            yield replace(group[0], id=" + ".join(mistake.id for mistake in group), network=network)
+
+
+def _composed(group: Sequence[Mistake]) -> Network | None:
+    """Return the network with the changes of each; None where they change the same layers."""
+    right = documented(group[0].architecture)
+    stretches = sorted(((*stretch(mistake.network, right), mistake.network) for mistake in group), key=lambda each: each[:2])
+    found: Network = ()
+    place = 0
+    for start, stop, changed in stretches:
+        if start < place:
+            return None
+        found = (*found, *right[place:start], *changed[start : len(changed) - (len(right) - stop)])
+        place = stop
+    return (*found, *right[place:])
 
 
 def _kinds(steps: Iterable[object]) -> list[type[object]]:
@@ -36,9 +62,10 @@ def _kinds(steps: Iterable[object]) -> list[type[object]]:
     return [type(step) for step in steps if isinstance(step, (Conv, LRN, MaxPool, Resize, Dense))]
 
 
-def _lacking(architecture: Architecture, layers: Sequence[str], candidate: PairedCandidate) -> bool:
-    """Tell whether the port has no step for a layer that it should have."""
-    return any(not candidate.needless(architecture[name]) for name in layers)
+def _made_up(pairing: Pairing, candidate: PairedCandidate) -> bool:
+    """Tell whether the port's steps make up this network without any guess, and it has one for each layer that it should have."""
+    lacking = [layer for block in pairing.blocks if block.last < block.first for layer in block.layers]
+    return pairing.natural and all(candidate.needless(pairing.architecture[name]) for name in lacking)
 
 
 def _described(mistake: Mistake) -> Architecture | None:

@@ -109,7 +109,7 @@ def _held(
 ) -> Hypothesis | None:
     """Run the stretch that the mistake changes, and hold it against what the port shows at its end."""
     names = documented(of.architecture)
-    start, stop = _stretch(mistake.network, names)
+    start, stop = stretch(mistake.network, names)
     start, stop = _visible(of, 0 if mistake.input else start, stop)
     seen = _observed(of, start, stop, stretches)
     right = held("none", "the document's layers", seen.expected, seen)
@@ -124,7 +124,7 @@ def _held(
     return held(mistake.id, mistake.words, y, seen)
 
 
-def _stretch(network: Network, right: Network) -> tuple[int, int]:
+def stretch(network: Network, right: Network) -> tuple[int, int]:
     """Return the documented layers start … stop − 1, outside of which the network is the document's."""
     most = min(len(network), len(right))
     start = next((i for i in range(most) if network[i] != right[i]), most)

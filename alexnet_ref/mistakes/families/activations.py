@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from alexnet_ref.mistakes.families.make import at, never_negative
+from alexnet_ref.mistakes.families.make import at
 from alexnet_ref.mistakes.mistake import Mistake
 from alexnet_ref.mistakes.parts import Part, Pointwise
 from reference import LRN, Architecture, Conv, Dense, Layer, ReLU
+from reference.shapes import never_negative
 
 SIX = 6  # where ReLU6 ends
 OTHERS: tuple[tuple[str, str, Part], ...] = (

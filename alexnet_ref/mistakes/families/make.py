@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from alexnet_ref.mistakes.mistake import Change, Family, Mistake, Network, Weights, documented, replaced
 from alexnet_ref.mistakes.parts import Affine, OddConv, OddDense, Pads, Parts
-from reference import LRN, Architecture, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, Resize, Softmax
+from reference import Architecture, Conv, Dense, Layer, MaxPool, ReLU, Softmax
 from reference.padding import pad_widths
 from reference.shapes import Shape, layer_inputs, seen_taps
 
@@ -94,19 +94,3 @@ def only_centre(layer: Conv, shape: Shape) -> bool:
 BATCH_NORM_EPSILON = 1e-3  # keras.layers.BatchNormalization's and LayerNormalization's
 BATCH_NORM = Affine(scale=((1 + BATCH_NORM_EPSILON) ** -0.5,))  # with its initial statistics: mean 0, variance 1
 ONLY_CENTRE = "the middle of the window alone meets data; all other weights meet padding"
-
-
-def never_negative(architecture: Architecture, layer: Layer) -> bool:
-    """Tell whether what the network feeds this layer is never negative, whatever the images."""
-    known = False
-    for each in architecture.layers:
-        if each is layer:
-            return known
-        match each:
-            case ReLU() | Softmax():
-                known = True
-            case Conv() | Dense():
-                known = each.activation is not None
-            case LRN() | MaxPool() | Dropout() | Flatten() | Resize():
-                pass  # they keep signs
-    return known

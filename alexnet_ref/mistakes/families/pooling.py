@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from alexnet_ref.mistakes.families.make import at, fed, never_negative, pads
+from alexnet_ref.mistakes.families.make import at, fed, pads
 from alexnet_ref.mistakes.mistake import Mistake
 from alexnet_ref.mistakes.parts import OddPool, Pads
 from reference import Architecture, MaxPool, output_shape
-from reference.shapes import Shape
+from reference.shapes import Shape, never_negative
 
 NONE: Pads = ((0, 0), (0, 0))
 
