@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 import reference
 from alexnet_ref.cli import main
 from alexnet_ref.mistakes import named
+from alexnet_ref.power.census import Census, as_json
 from alexnet_ref.power.miniature import miniature
+from alexnet_ref.power.outcome import Outcome
 from alexnet_ref.power.run import chosen, outcomes
+from alexnet_ref.tolerances.sharpness import Least
 
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'alexnet-ref[onnx]'")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'alexnet-ref[onnx]'")
@@ -42,13 +48,73 @@ def test_a_port_without_mistake_would_be_missed() -> None:
     assert outcome.fate == "missed"
 
 
+FEW = ["--architecture", "tf1_graph", "--family", "padding", "--sample", "2", "--few-channels"]
+
+
+def command(*options: str | Path) -> Result:
+    """Run `alexnet-ref power`."""
+    return CliRunner().invoke(main, ["power", *map(str, options)])
+
+
 def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two mistakes of one family: JSON and Markdown hold them, and the goals are met."""
+    """Two mistakes of one family: JSON and Markdown hold them, the goals are met, and what was written makes the same page."""
     monkeypatch.setattr(importlib.import_module("alexnet_ref.power.command"), "RIGHT_SEEDS", 1)  # of right ports, judged as well
-    files = ["--json", str(tmp_path / "power.json"), "--markdown", str(tmp_path / "power.md")]
-    few = ["--architecture", "tf1_graph", "--family", "padding", "--sample", "2", "--few-channels"]
-    result = CliRunner().invoke(main, ["power", *few, *files])
+    file, page, again = (tmp_path / name for name in ("power.json", "power.md", "again.md"))
+    result = command(*FEW, "--no-faults", "--json", file, "--markdown", page)
     assert result.exit_code == 0, result.output
-    outcomes_ = json.loads((tmp_path / "power.json").read_text(encoding="utf-8"))["outcomes"]
+    outcomes_ = json.loads(file.read_text(encoding="utf-8"))["outcomes"]
     assert [outcome["fate"] for outcome in outcomes_] == ["rejected"] * 2
-    assert "| tf1_graph | onnx | padding | 2 | 2 | 2 |" in (tmp_path / "power.md").read_text(encoding="utf-8")
+    assert "| tf1_graph | onnx | padding | 2 | 2 | 2 |" in page.read_text(encoding="utf-8")
+    assert command("--from", file, "--markdown", again).exit_code == 0
+    assert again.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
+def census(*found: Outcome, right: Sequence[str] = (), least: Sequence[Least] = ()) -> Census:
+    """Return what a run may have found."""
+    return Census(
+        commands=["alexnet-ref power"], host={}, found=found, right={"tf1_graph in onnx": right}, least={"tf1_graph": least}
+    )
+
+
+def outcome(**details: Any) -> Outcome:
+    """Return what became of a mistake."""
+    known = {"mistake": "lrn.beta_one[norm1]", "family": "lrn", "layer": "norm1", "architecture": "tf1_graph"}
+    return Outcome(**{**known, "framework": "onnx", "fate": "rejected", "named": ("lrn.beta_one[norm1]",), **details})
+
+
+POWERLESS = {
+    "missed": census(outcome(fate="missed", named=())),
+    "an error": census(outcome(fate="error", why="ValueError", named=())),
+    "unnamed": census(outcome(named=("lrn.other[norm1]",))),
+    "a right port rejected": census(outcome(), right=["conforms", "does not conform"]),
+}
+
+
+@pytest.mark.parametrize("why", POWERLESS)
+def test_the_command_fails_where_power_drops(why: str, tmp_path: Path) -> None:
+    """Exit code 1, where a mutant is missed, too few are named, the judge fails, or a right port is rejected; else 0."""
+    for case, code in ((POWERLESS[why], 1), (census(outcome(), right=["conforms"]), 0)):
+        (tmp_path / "power.json").write_text(json.dumps(as_json(case)), encoding="utf-8")
+        assert command("--from", tmp_path / "power.json").exit_code == code
+
+
+def test_the_least_faults_are_told(tmp_path: Path) -> None:
+    """On screen, and on the page: each parameter's, and that one is not found at any size."""
+    seen = Least(layer="norm1", concept="lrn", parameter="alpha", size=2.0**-18, check="bias")
+    unseen = Least(layer="drop1", concept="dropout", parameter="scale", size=math.inf, check="none")
+    file, page = tmp_path / "power.json", tmp_path / "power.md"
+    file.write_text(json.dumps(as_json(census(outcome(), least=[seen, unseen]))), encoding="utf-8")
+    printed = command("--from", file, "--markdown", page).output
+    assert "3.8e-06" in printed
+    text = page.read_text(encoding="utf-8")
+    assert "| tf1_graph | norm1 | alpha | 3.8e-06 | bias |" in text
+    assert "| tf1_graph | drop1 | scale | none is found | none |" in text
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"outcomes": [{}]}', '{"outcomes": [{"mistake": 1}], "least": {}}'])
+def test_what_the_command_did_not_write_is_refused(content: str, tmp_path: Path) -> None:
+    """Exit code 2 and one line, whatever the file holds."""
+    (tmp_path / "power.json").write_text(content, encoding="utf-8")
+    result = command("--from", tmp_path / "power.json")
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 1

@@ -1,0 +1,67 @@
+"""All that was found of how much the judge sees: of one run, or of several, as of one framework each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alexnet_ref.power.outcome import Outcome
+from alexnet_ref.tolerances.sharpness import Least
+from reference import InvalidInput
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Census:
+    """What became of each mistake and of right ports, and the least fault of each parameter that is found."""
+
+    commands: Sequence[str]  # that made it
+    host: Mapping[str, Any]  # on what
+    found: Sequence[Outcome]
+    right: Mapping[str, Sequence[str]]  # {network in framework: the verdicts on right ports}
+    least: Mapping[str, Sequence[Least]]  # {network: the least fault of each parameter of its layers}
+
+
+def joined(parts: Sequence[Census]) -> Census:
+    """Return several as one, on the host of the first."""
+    return Census(
+        commands=[command for part in parts for command in part.commands],
+        host=parts[0].host,
+        found=[outcome for part in parts for outcome in part.found],
+        right={port: verdicts for part in parts for port, verdicts in part.right.items()},
+        least={network: rows for part in parts for network, rows in part.least.items()},
+    )
+
+
+def as_json(census: Census) -> dict[str, Any]:
+    """Return everything, to be written as JSON. A fault that is found at no size has the size null."""
+    least = {
+        network: [{**dataclasses.asdict(row), "size": row.size if row.found else None} for row in rows]
+        for network, rows in census.least.items()
+    }
+    return {
+        "commands": list(census.commands),
+        "host": dict(census.host),
+        "right": {port: list(verdicts) for port, verdicts in census.right.items()},
+        "outcomes": [dataclasses.asdict(each) for each in census.found],
+        "least": least,
+    }
+
+
+def from_json(data: Any, where: str) -> Census:
+    """Return what `as_json` was given; InvalidInput at `where` for anything else."""
+    try:
+        found = [_outcome(each) for each in data["outcomes"]]
+        least = {
+            network: [Least(**{**row, "size": float("inf") if row["size"] is None else row["size"]}) for row in rows]
+            for network, rows in data["least"].items()
+        }
+        return Census(commands=data["commands"], host=dict(data["host"]), found=found, right=dict(data["right"]), least=least)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        received = f"{type(error).__name__}: {error}"
+        raise InvalidInput("not what --json writes", where=where, received=received) from None
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    lists: dict[str, Any] = {name: tuple(row[name]) for name in ("named", "others")}
+    return Outcome(**{**row, **lists})
