@@ -49,6 +49,8 @@ def test_a_port_without_mistake_would_be_missed() -> None:
 
 
 FEW = ["--architecture", "tf1_graph", "--family", "padding", "--sample", "2", "--few-channels"]
+[BETA] = [mistake.id for mistake in chosen(TF1, family="lrn", sample=1)]
+KNOWN = ["--architecture", "tf1_graph", "--family", "lrn", "--sample", "1", "--few-channels"]  # BETA's choice
 
 
 def command(*options: str | Path) -> Result:
@@ -57,7 +59,7 @@ def command(*options: str | Path) -> Result:
 
 
 def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two mistakes of one family: JSON and Markdown hold them, the goals are met, and what was written makes the same page."""
+    """JSON and Markdown hold what became of two mistakes, the goals are met; what was written is not judged again."""
     monkeypatch.setattr(importlib.import_module("alexnet_ref.power.command"), "RIGHT_SEEDS", 1)  # of right ports, judged as well
     file, page, again = (tmp_path / name for name in ("power.json", "power.md", "again.md"))
     result = command(*FEW, "--no-faults", "--json", file, "--markdown", page)
@@ -65,21 +67,21 @@ def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch: pytest.Mo
     outcomes_ = json.loads(file.read_text(encoding="utf-8"))["outcomes"]
     assert [outcome["fate"] for outcome in outcomes_] == ["rejected"] * 2
     assert "| tf1_graph | onnx | padding | 2 | 2 | 2 |" in page.read_text(encoding="utf-8")
-    assert command("--from", file, "--markdown", again).exit_code == 0
+    monkeypatch.setattr(importlib.import_module("alexnet_ref.power.run"), "verify", None)  # no port can be judged now
+    assert command(*FEW, "--no-faults", "--from", file, "--markdown", again).exit_code == 0
     assert again.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
 
 
 def census(*found: Outcome, right: Sequence[str] = (), least: Sequence[Least] = ()) -> Census:
-    """Return what a run may have found."""
-    return Census(
-        commands=["alexnet-ref power"], host={}, found=found, right={"tf1_graph in onnx": right}, least={"tf1_graph": least}
-    )
+    """Return what a run of few channels may have found."""
+    rights, leasts = {"tf1_graph in onnx": right}, {"tf1_graph": least}
+    return Census(command="alexnet-ref power", host={}, few_channels=True, found=found, right=rights, least=leasts)
 
 
 def outcome(**details: Any) -> Outcome:
-    """Return what became of a mistake."""
-    known = {"mistake": "lrn.beta_one[norm1]", "family": "lrn", "layer": "norm1", "architecture": "tf1_graph"}
-    return Outcome(**{**known, "framework": "onnx", "fate": "rejected", "named": ("lrn.beta_one[norm1]",), **details})
+    """Return what became of BETA."""
+    known = {"mistake": BETA, "family": "lrn", "layer": "norm1", "architecture": "tf1_graph"}
+    return Outcome(**{**known, "framework": "onnx", "fate": "rejected", "named": (BETA,), **details})
 
 
 POWERLESS = {
@@ -95,7 +97,7 @@ def test_the_command_fails_where_power_drops(why: str, tmp_path: Path) -> None:
     """Exit code 1, where a mutant is missed, too few are named, the judge fails, or a right port is rejected; else 0."""
     for case, code in ((POWERLESS[why], 1), (census(outcome(), right=["conforms"]), 0)):
         (tmp_path / "power.json").write_text(json.dumps(as_json(case)), encoding="utf-8")
-        assert command("--from", tmp_path / "power.json").exit_code == code
+        assert command(*KNOWN, "--no-faults", "--from", tmp_path / "power.json").exit_code == code
 
 
 def test_the_least_faults_are_told(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_the_least_faults_are_told(tmp_path: Path) -> None:
     unseen = Least(layer="drop1", concept="dropout", parameter="scale", size=math.inf, check="none")
     file, page = tmp_path / "power.json", tmp_path / "power.md"
     file.write_text(json.dumps(as_json(census(outcome(), least=[seen, unseen]))), encoding="utf-8")
-    printed = command("--from", file, "--markdown", page).output
+    printed = command(*KNOWN, "--from", file, "--markdown", page).output
     assert "3.8e-06" in printed
     text = page.read_text(encoding="utf-8")
     assert "| tf1_graph | norm1 | alpha | 3.8e-06 | bias |" in text
@@ -115,6 +117,14 @@ def test_the_least_faults_are_told(tmp_path: Path) -> None:
 def test_what_the_command_did_not_write_is_refused(content: str, tmp_path: Path) -> None:
     """Exit code 2 and one line, whatever the file holds."""
     (tmp_path / "power.json").write_text(content, encoding="utf-8")
-    result = command("--from", tmp_path / "power.json")
+    result = command(*KNOWN, "--from", tmp_path / "power.json")
     assert result.exit_code == 2
     assert len(result.output.splitlines()) == 1
+
+
+def test_other_networks_outcomes_are_refused(tmp_path: Path) -> None:
+    """What was found with few channels says nothing of the documented networks."""
+    (tmp_path / "power.json").write_text(json.dumps(as_json(census(outcome()))), encoding="utf-8")
+    result = command(*(option for option in KNOWN if option != "--few-channels"), "--from", tmp_path / "power.json")
+    assert result.exit_code == 2
+    assert "other networks were judged" in result.output

@@ -1,4 +1,4 @@
-"""All that was found of how much the judge sees: of one run, or of several, as of one framework each."""
+"""All that was found of how much the judge sees, and the file that keeps it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,12 @@ from reference import InvalidInput
 class Census:
     """What became of each mistake and of right ports, and the least fault of each parameter that is found."""
 
-    commands: Sequence[str]  # that made it
+    command: str  # that made it
     host: Mapping[str, Any]  # on what
+    few_channels: bool
     found: Sequence[Outcome]
     right: Mapping[str, Sequence[str]]  # {network in framework: the verdicts on right ports}
     least: Mapping[str, Sequence[Least]]  # {network: the least fault of each parameter of its layers}
-
-
-def joined(parts: Sequence[Census]) -> Census:
-    """Return several as one, on the host of the first."""
-    return Census(
-        commands=[command for part in parts for command in part.commands],
-        host=parts[0].host,
-        found=[outcome for part in parts for outcome in part.found],
-        right={port: verdicts for part in parts for port, verdicts in part.right.items()},
-        least={network: rows for part in parts for network, rows in part.least.items()},
-    )
 
 
 def as_json(census: Census) -> dict[str, Any]:
@@ -40,8 +30,9 @@ def as_json(census: Census) -> dict[str, Any]:
         for network, rows in census.least.items()
     }
     return {
-        "commands": list(census.commands),
+        "command": census.command,
         "host": dict(census.host),
+        "few_channels": census.few_channels,
         "right": {port: list(verdicts) for port, verdicts in census.right.items()},
         "outcomes": [dataclasses.asdict(each) for each in census.found],
         "least": least,
@@ -51,12 +42,14 @@ def as_json(census: Census) -> dict[str, Any]:
 def from_json(data: Any, where: str) -> Census:
     """Return what `as_json` was given; InvalidInput at `where` for anything else."""
     try:
-        found = [_outcome(each) for each in data["outcomes"]]
-        least = {
-            network: [Least(**{**row, "size": float("inf") if row["size"] is None else row["size"]}) for row in rows]
-            for network, rows in data["least"].items()
-        }
-        return Census(commands=data["commands"], host=dict(data["host"]), found=found, right=dict(data["right"]), least=least)
+        return Census(
+            command=data["command"],
+            host=dict(data["host"]),
+            few_channels=data["few_channels"],
+            found=[_outcome(each) for each in data["outcomes"]],
+            right=dict(data["right"]),
+            least={network: [_least(row) for row in rows] for network, rows in data["least"].items()},
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         received = f"{type(error).__name__}: {error}"
         raise InvalidInput("not what --json writes", where=where, received=received) from None
@@ -65,3 +58,7 @@ def from_json(data: Any, where: str) -> Census:
 def _outcome(row: dict[str, Any]) -> Outcome:
     lists: dict[str, Any] = {name: tuple(row[name]) for name in ("named", "others")}
     return Outcome(**{**row, **lists})
+
+
+def _least(row: dict[str, Any]) -> Least:
+    return Least(**{**row, "size": float("inf") if row["size"] is None else float(row["size"])})

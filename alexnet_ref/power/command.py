@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reference import ARCHITECTURES, Architecture, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alexnet_ref.mistakes import Mistake
     from alexnet_ref.power.census import Census
-    from alexnet_ref.power.outcome import Outcome
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 RIGHT_SEEDS = 3  # of a right port's weights and probes
@@ -44,8 +45,8 @@ RIGHT_SEEDS = 3  # of a right port's weights and probes
     show_default=True,
     help="Whether to seek the least fault of each parameter that is found.",
 )
-@click.option("--from", "earlier", type=FILE, multiple=True, help="Judge nothing: join what --json wrote here (may be repeated).")
-@click.option("--json", "json_file", type=FILE, help="Write every outcome here.")
+@click.option("--json", "json_file", type=FILE, help="Write every outcome here, each as soon as it is known.")
+@click.option("--from", "earlier", type=FILE, multiple=True, help="Do not judge again what --json wrote here (may be repeated).")
 @click.option("--markdown", "markdown_file", type=FILE, help="Write the page here: docs/power.md is the repository's.")
 @click.pass_context
 def power(
@@ -63,24 +64,30 @@ def power(
     markdown_file: Path | None,
 ) -> None:
     """Judge every named mistake as a port, and say which are rejected and named rightly."""
+    from alexnet_ref.devices import describe_host
     from alexnet_ref.files import write_atomically
-    from alexnet_ref.power.census import as_json, joined
+    from alexnet_ref.power.census import Census, as_json
     from alexnet_ref.power.miniature import miniature
     from alexnet_ref.power.report import faults_table, markdown, matrix_table
     from alexnet_ref.power.run import chosen
+    from alexnet_ref.tolerances.sharpness import smallest_faults
 
+    documents = [ARCHITECTURES[name] for name in dict.fromkeys(names)] or list(ARCHITECTURES.values())
+    networks = [miniature(network) for network in documents] if few_channels else documents
+    wrong = {network: chosen(network, family=family, sample=sample, seed=seed) for network in networks}
+    known = [_read(file, few_channels=few_channels) for file in earlier]
+    command = " ".join(["alexnet-ref power", *_told(names, frameworks, family, sample, seed, few_channels=few_channels)])
     console = Console()
     if not console.is_terminal:
         console.width = 160
-    if earlier:
-        census = joined([_read(file) for file in earlier])
-    else:
-        documents = [ARCHITECTURES[name] for name in dict.fromkeys(names)] or list(ARCHITECTURES.values())
-        networks = [miniature(network) for network in documents] if few_channels else documents
-        wrong = {network: chosen(network, family=family, sample=sample, seed=seed) for network in networks}
-        told = _told(names, frameworks, family, sample, seed, few_channels=few_channels, faults=faults)
-        command = " ".join(["alexnet-ref power", *told])
-        census = _made(console, command, tuple(dict.fromkeys(frameworks or ("onnx",))), wrong, faults=faults)
+    empty = Census(command=command, host=describe_host(), few_channels=few_channels, found=[], right={}, least={})
+    for census in _made(console, empty, tuple(dict.fromkeys(frameworks or ("onnx",))), wrong, known):
+        if json_file is not None:
+            write_atomically(json_file, json.dumps(as_json(census), indent=1) + "\n")
+    if faults:
+        least = {name: rows for each in known for name, rows in each.least.items()}
+        least = {network.name: least.get(network.name) or list(smallest_faults(network)) for network in networks}
+        census = replace(census, least=least)
     if json_file is not None:
         write_atomically(json_file, json.dumps(as_json(census), indent=1) + "\n")
     if markdown_file is not None:
@@ -91,54 +98,45 @@ def power(
     ctx.exit(_concluded(console, census))
 
 
-def _read(file: Path) -> Census:
+def _read(file: Path, *, few_channels: bool) -> Census:
     from alexnet_ref.power.census import from_json
 
     try:
-        return from_json(json.loads(file.read_bytes()), str(file))
+        census = from_json(json.loads(file.read_bytes()), str(file))
     except (OSError, ValueError) as error:  # unreadable, or no JSON in UTF-8
         raise InvalidInput(f"cannot be read: {error}", where=str(file)) from None
+    if census.few_channels != few_channels:
+        raise InvalidInput("other networks were judged", where=str(file), received=f"few_channels {census.few_channels}")
+    return census
 
 
 def _made(
     console: Console,
-    command: str,
+    census: Census,
     frameworks: Sequence[str],
     wrong: Mapping[Architecture, Sequence[Mistake]],
-    *,
-    faults: bool,
-) -> Census:
-    from alexnet_ref.devices import describe_host
-    from alexnet_ref.power.census import Census
-    from alexnet_ref.tolerances.sharpness import smallest_faults
+    known: Sequence[Census],
+) -> Iterator[Census]:
+    """Yield the census after right ports, and after each mistake; what is known is not judged again."""
+    from alexnet_ref.power.run import outcomes, right_ports
 
-    found: list[Outcome] = []
-    right: dict[str, list[str]] = {}
-    for framework in frameworks:
-        for network in wrong:
-            right[f"{network.name} in {framework}"] = _right(framework, network)
-            found += _judged(console, framework, network, wrong[network])
-    least = {network.name: list(smallest_faults(network)) for network in wrong} if faults else {}
-    return Census(commands=[command], host=describe_host(), found=found, right=right, least=least)
-
-
-def _right(framework: str, network: Architecture) -> list[str]:
-    from alexnet_ref.power.run import right_ports
-
-    return [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
-
-
-def _judged(console: Console, framework: str, network: Architecture, wrong: Sequence[Mistake]) -> list[Outcome]:
-    from alexnet_ref.power.run import outcomes
-
+    rights = {port: verdicts for each in known for port, verdicts in each.right.items()}
+    judged = {(each.architecture, each.framework, each.mistake): each for earlier in known for each in earlier.found}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    found = []
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(f"{network.name} in {framework}", total=len(wrong))
-        for outcome in outcomes(framework, wrong):
-            found.append(outcome)
-            progress.update(task, advance=1, description=f"{network.name} in {framework}: {outcome.mistake}")
-    return found
+        for framework, (network, those) in itertools.product(frameworks, wrong.items()):
+            port = f"{network.name} in {framework}"
+            task = progress.add_task(port, total=len(those))
+            if port not in rights:
+                rights[port] = [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
+            census = replace(census, right={**census.right, port: rights[port]})
+            yield census
+            for mistake in those:
+                key = network.name, framework, mistake.id
+                outcome = judged[key] if key in judged else next(outcomes(framework, [mistake]))
+                census = replace(census, found=[*census.found, outcome])
+                progress.update(task, advance=1, description=f"{port}: {mistake.id}")
+                yield census
 
 
 def _told(
@@ -149,12 +147,11 @@ def _told(
     seed: int,
     *,
     few_channels: bool,
-    faults: bool,
 ) -> list[str]:
     told = [f"--architecture {name}" for name in names] + [f"--framework {name}" for name in frameworks]
     told += [f"--family {family}"] if family else []
     told += [f"--sample {sample} --seed {seed}"] if sample else []
-    return told + (["--few-channels"] if few_channels else []) + ([] if faults else ["--no-faults"])
+    return told + (["--few-channels"] if few_channels else [])
 
 
 def _concluded(console: Console, census: Census) -> int:
