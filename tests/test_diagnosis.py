@@ -84,6 +84,7 @@ NAMED = [
     "flatten.channels_first[flatten]",
     "softmax.log[out]",
     "precision.bfloat16_result[conv2]",
+    "precision.bfloat16_network",
     "layout.mirrored[conv3]",
     "order.doubled[norm1]",
     "order.after_norm1[pool1]",
@@ -125,6 +126,14 @@ def test_two_layers() -> None:
     assert both is not None
     names = [diagnosis.best and diagnosis.best.mistake for diagnosis in of_mistake(both).diagnoses]
     assert names == ["lrn.beta_one[norm1]", "pooling.average[pool2]"]
+
+
+def test_two_layers_are_not_all() -> None:
+    """Two layers whose results are in float16 are named each, not as a network in float16: its other layers are right."""
+    both = together(named(TF1, "precision.float16_result[conv1]"), named(TF1, "precision.float16_result[conv2]"))
+    assert both is not None
+    names = [diagnosis.best and diagnosis.best.mistake for diagnosis in of_mistake(both).diagnoses]
+    assert names == ["precision.float16_result[conv1]", "precision.float16_result[conv2]"]
 
 
 def test_black_box() -> None:

@@ -37,6 +37,13 @@ def test_a_slice_of_the_catalogue_is_rejected_and_named(sample: int, least: int)
     assert [outcome.mistake for outcome in shown if outcome.named[:1] != (outcome.mistake,) and not outcome.tie] == []
 
 
+def test_numbers_that_numpy_has_not_are_judged() -> None:
+    """A tensor of bfloat16 within an ONNX graph hinders no judgement: the steps around it are taken as one."""
+    mistake = named(TF1, "precision.bfloat16_result[norm3]")
+    [found] = outcomes("onnx", [mistake])
+    assert (found.fate, found.named[:1]) == ("rejected", (mistake.id,))
+
+
 def test_a_port_without_mistake_would_be_missed() -> None:
     """What is judged right is counted as missed, not as rejected: a mistake that is none shows that the count can fail."""
     from dataclasses import replace
@@ -70,6 +77,19 @@ def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib.import_module("alexnet_ref.power.run"), "verify", None)  # no port can be judged now
     assert command(*FEW, "--no-faults", "--from", file, "--markdown", again).exit_code == 0
     assert again.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
+def test_what_is_known_is_kept_from_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is stopped has lost nothing of what it was given, and has kept what it has found."""
+    file = tmp_path / "power.json"
+    last = chosen(TF1, family="lrn")[-1]
+    file.write_text(json.dumps(as_json(census(outcome(mistake=last.id)))), encoding="utf-8")
+    judged = [outcome(mistake=chosen(TF1, family="lrn")[0].id)]
+    monkeypatch.setattr(importlib.import_module("alexnet_ref.power.run"), "outcomes", lambda *_: [judged.pop()])
+    lrn = ["--architecture", "tf1_graph", "--family", "lrn", "--few-channels"]
+    assert isinstance(command(*lrn, "--from", file, "--json", file).exception, IndexError)  # at the second
+    kept = json.loads(file.read_text(encoding="utf-8"))["outcomes"]
+    assert [each["mistake"] for each in kept] == [chosen(TF1, family="lrn")[0].id, last.id]
 
 
 def census(*found: Outcome, right: Sequence[str] = (), least: Sequence[Least] = ()) -> Census:

@@ -117,26 +117,27 @@ def _made(
     wrong: Mapping[Architecture, Sequence[Mistake]],
     known: Sequence[Census],
 ) -> Iterator[Census]:
-    """Yield the census after right ports, and after each mistake; what is known is not judged again."""
+    """Yield the census after right ports, and after each mistake; what is known is in it from the beginning."""
     from alexnet_ref.power.run import outcomes, right_ports
 
-    rights = {port: verdicts for each in known for port, verdicts in each.right.items()}
-    judged = {(each.architecture, each.framework, each.mistake): each for earlier in known for each in earlier.found}
+    judged = {(each.framework, each.architecture, each.mistake): each for earlier in known for each in earlier.found}
+    order = [(framework, network.name, each.id) for framework in frameworks for network in wrong for each in wrong[network]]
+    ports = {f"{network.name} in {framework}" for framework in frameworks for network in wrong}
+    right = {port: verdicts for each in known for port, verdicts in each.right.items() if port in ports}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         for framework, (network, those) in itertools.product(frameworks, wrong.items()):
             port = f"{network.name} in {framework}"
             task = progress.add_task(port, total=len(those))
-            if port not in rights:
-                rights[port] = [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
-            census = replace(census, right={**census.right, port: rights[port]})
-            yield census
+            if port not in right:
+                right[port] = [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
             for mistake in those:
-                key = network.name, framework, mistake.id
-                outcome = judged[key] if key in judged else next(outcomes(framework, [mistake]))
-                census = replace(census, found=[*census.found, outcome])
+                key = framework, network.name, mistake.id
+                if key not in judged:
+                    [judged[key]] = outcomes(framework, [mistake])
+                    yield replace(census, right=right, found=[judged[each] for each in order if each in judged])
                 progress.update(task, advance=1, description=f"{port}: {mistake.id}")
-                yield census
+    yield replace(census, right=right, found=[judged[each] for each in order])
 
 
 def _told(
