@@ -223,6 +223,24 @@ def test_fix(framework: Framework) -> None:
     assert best.fix == f"Write it as {LINES[framework]}."
 
 
+OTHERWISE = {
+    "input.minus_one_to_one": "Feed it the document's images",
+    "precision.float16_result[conv1]": "Compute it in float32",
+}
+
+
+@pytest.mark.parametrize("mistake", OTHERWISE)
+def test_fix_of_what_is_not_how_the_layer_is_written(mistake: str) -> None:
+    """Other images, or coarser numbers, are not put right by writing the layer, which is right, again."""
+
+    class Port(NumpyPort):
+        framework: Framework = "torch"
+
+    best = of_mistake(mistake, Port).diagnoses[0].best
+    assert best is not None
+    assert best.fix.startswith(OTHERWISE[mistake])
+
+
 @pytest.mark.parametrize("framework", LINES)
 @pytest.mark.parametrize("layer", [*TF1.layers, *KERAS.layers], ids=lambda layer: layer.name)
 def test_fix_of_every_layer(framework: Framework, layer: Layer) -> None:

@@ -13,28 +13,51 @@ import pytest
 from click.testing import CliRunner, Result
 
 import reference
+from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.cli import main
 from alexnet_ref.mistakes import named
 from alexnet_ref.power.census import Census, as_json
 from alexnet_ref.power.miniature import miniature
-from alexnet_ref.power.outcome import Outcome
+from alexnet_ref.power.outcome import Outcome, tally
 from alexnet_ref.power.run import chosen, outcomes
 from alexnet_ref.tolerances.sharpness import Least
 
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'alexnet-ref[onnx]'")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'alexnet-ref[onnx]'")
 
-TF1 = miniature(reference.ARCHITECTURES["tf1_graph"])
+KERAS, TF1 = (miniature(reference.ARCHITECTURES[name]) for name in ("keras_sequential", "tf1_graph"))
 
 
-@pytest.mark.parametrize(("sample", "least"), [(8, 6), pytest.param(30, 20, marks=pytest.mark.slow)])
-def test_a_slice_of_the_catalogue_is_rejected_and_named(sample: int, least: int) -> None:
+def slices(*rows: tuple[str, reference.Architecture, int], marks: Sequence[pytest.MarkDecorator] = ()) -> list[Any]:
+    """Return the parameters (framework, network, so many mistakes)."""
+    return [pytest.param(*row, id=f"{row[0]}-{row[1].name}", marks=marks) for row in rows]
+
+
+SLICES = [
+    *slices(("onnx", TF1, 8)),
+    *slices(("onnx", TF1, 20), ("onnx", KERAS, 16), ("torch", TF1, 6), marks=[pytest.mark.slow]),
+    *slices(("keras", TF1, 8), ("keras", KERAS, 8), marks=[pytest.mark.slow, pytest.mark.tf]),
+]
+
+
+@pytest.mark.parametrize(("framework", "network", "sample"), SLICES)
+def test_a_slice_of_the_catalogue_is_rejected_and_named(framework: str, network: reference.Architecture, sample: int) -> None:
     """Mistakes of as many families as there are: each that can be built and shown is rejected, and named as first choice."""
-    found = list(outcomes("onnx", chosen(TF1, sample=sample, seed=1)))
-    shown = [outcome for outcome in found if outcome.fate in ("rejected", "missed")]
-    assert len(shown) >= least
-    assert [outcome.mistake for outcome in shown if outcome.fate == "missed"] == []
-    assert [outcome.mistake for outcome in shown if outcome.named[:1] != (outcome.mistake,) and not outcome.tie] == []
+    if framework == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    found = list(outcomes(framework, chosen(network, sample=sample, seed=1)))
+    counts = tally(found)
+    assert [each.mistake for each in found if each.fate in ("missed", "error")] == []
+    assert [each.mistake for each in found if each.fate == "rejected" and not each.equivalent and not each.first] == []
+    assert counts.mutants >= sample // 2
+
+
+def test_a_judge_that_looks_at_less_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the checks of numbers are gone, what a model says of itself alone is judged: the slice shows a miss."""
+    monkeypatch.setattr(importlib.import_module("alexnet_ref.power.run"), "QUICK", (check_facts,))
+    monkeypatch.setattr(importlib.import_module("alexnet_ref.power.run"), "SLOW", ())
+    [found] = outcomes("onnx", [named(TF1, "input.minus_one_to_one")])
+    assert found.fate == "missed"
 
 
 def test_numbers_that_numpy_has_not_are_judged() -> None:

@@ -17,7 +17,7 @@ from alexnet_ref.checks.agreement import own_weights
 from alexnet_ref.diagnosis import dropout, order, output, training, weights
 from alexnet_ref.diagnosis.diagnosis import Diagnosis, Hypothesis
 from alexnet_ref.diagnosis.explained import explained, framework, unanswered
-from alexnet_ref.diagnosis.fix import right_line
+from alexnet_ref.diagnosis.fix import fix_of, right_line
 from alexnet_ref.diagnosis.function import function
 from alexnet_ref.mistakes.catalogue import mistakes
 from alexnet_ref.mistakes.mistake import Mistake, documented
@@ -74,9 +74,10 @@ def _jointly(
     if diagnosis.layer is None:
         return diagnosis
     tied = sorted((h for h in diagnosis.hypotheses if h.explains), key=rank)
-    fix = next((h.fix for h in diagnosis.hypotheses if h.fix), "")
+    line = next((h.fix for h in diagnosis.hypotheses if h.fix), "")
     ranked = [*tied, *(h for h in diagnosis.hypotheses if not h.explains)]
-    return replace(diagnosis, hypotheses=tuple(replace(h, fix=fix if place == 0 else "") for place, h in enumerate(ranked)))
+    fixes = (fix_of(h.mistake, line) if line and place == 0 else "" for place, h in enumerate(ranked))
+    return replace(diagnosis, hypotheses=tuple(replace(h, fix=fix) for h, fix in zip(ranked, fixes, strict=True)))
 
 
 def _changes(mistake: Mistake) -> set[str | None]:
