@@ -274,6 +274,7 @@ def test_smallest_input() -> None:
     evidence = diagnosis.evidence
     assert evidence is not None
     assert np.count_nonzero(evidence.x) == 1
+    assert f"0 but for {evidence.x.sum():.6g} at " in diagnosis.sentence
     norm = evidence.x.astype(np.float64)
     y = reference.ops.local_response_normalization(norm, depth_radius=2, bias=1.0, alpha=0.01, beta=0.75)
     assert_within(evidence.expected, y, 64 * FLOAT64.u * np.abs(y))  # fewer roundings than that on either side
