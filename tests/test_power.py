@@ -102,6 +102,17 @@ def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch: pytest.Mo
     assert again.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
 
 
+def test_runs_are_joined(tmp_path: Path) -> None:
+    """A page of what two runs found names both commands, and counts the mistakes of both."""
+    file, page = tmp_path / "other.json", tmp_path / "power.md"
+    file.write_text(json.dumps(as_json(census(outcome(framework="torch"), outcome()))), encoding="utf-8")
+    assert command(*KNOWN, "--no-faults", "--from", file, "--markdown", page).exit_code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "Made by `alexnet-ref power` and `alexnet-ref power --architecture tf1_graph --family lrn --sample 1" in text
+    assert "| tf1_graph | torch | lrn | 1 | 1 | 1 |" in text
+    assert "| tf1_graph | onnx | lrn | 1 | 1 | 1 |" in text
+
+
 def test_what_is_known_is_kept_from_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped has lost nothing of what it was given, and has kept what it has found."""
     file = tmp_path / "power.json"
@@ -118,7 +129,7 @@ def test_what_is_known_is_kept_from_the_first(tmp_path: Path, monkeypatch: pytes
 def census(*found: Outcome, right: Sequence[str] = (), least: Sequence[Least] = ()) -> Census:
     """Return what a run of few channels may have found."""
     rights, leasts = {"tf1_graph in onnx": right}, {"tf1_graph": least}
-    return Census(command="alexnet-ref power", host={}, few_channels=True, found=found, right=rights, least=leasts)
+    return Census(commands=["alexnet-ref power"], host={}, few_channels=True, found=found, right=rights, least=leasts)
 
 
 def outcome(**details: Any) -> Outcome:

@@ -15,7 +15,7 @@ from reference import InvalidInput
 class Census:
     """What became of each mistake and of right ports, and the least fault of each parameter that is found."""
 
-    command: str  # that made it
+    commands: Sequence[str]  # that made it, each to its end
     host: Mapping[str, Any]  # on what
     few_channels: bool
     found: Sequence[Outcome]
@@ -30,7 +30,7 @@ def as_json(census: Census) -> dict[str, Any]:
         for network, rows in census.least.items()
     }
     return {
-        "command": census.command,
+        "commands": list(census.commands),
         "host": dict(census.host),
         "few_channels": census.few_channels,
         "right": {port: list(verdicts) for port, verdicts in census.right.items()},
@@ -43,7 +43,7 @@ def from_json(data: Any, where: str) -> Census:
     """Return what `as_json` was given; InvalidInput at `where` for anything else."""
     try:
         return Census(
-            command=data["command"],
+            commands=list(data["commands"]),
             host=dict(data["host"]),
             few_channels=data["few_channels"],
             found=[_outcome(each) for each in data["outcomes"]],

@@ -46,7 +46,9 @@ RIGHT_SEEDS = 3  # of a right port's weights and probes
     help="Whether to seek the least fault of each parameter that is found.",
 )
 @click.option("--json", "json_file", type=FILE, help="Write every outcome here, each as soon as it is known.")
-@click.option("--from", "earlier", type=FILE, multiple=True, help="Do not judge again what --json wrote here (may be repeated).")
+@click.option(
+    "--from", "earlier", type=FILE, multiple=True, help="Join what --json wrote here, and do not judge it again (repeatable)."
+)
 @click.option("--markdown", "markdown_file", type=FILE, help="Write the page here: docs/power.md is the repository's.")
 @click.pass_context
 def power(
@@ -80,10 +82,12 @@ def power(
     console = Console()
     if not console.is_terminal:
         console.width = 160
-    empty = Census(command=command, host=describe_host(), few_channels=few_channels, found=[], right={}, least={})
+    commands = list(dict.fromkeys(each for earlier in known for each in earlier.commands))
+    empty = Census(commands=commands, host=describe_host(), few_channels=few_channels, found=[], right={}, least={})
     for census in _made(console, empty, tuple(dict.fromkeys(frameworks or ("onnx",))), wrong, known):
         if json_file is not None:
             write_atomically(json_file, json.dumps(as_json(census), indent=1) + "\n")
+    census = replace(census, commands=list(dict.fromkeys([*commands, command])))
     if faults:
         least = {name: rows for each in known for name, rows in each.least.items()}
         least = {network.name: least.get(network.name) or list(smallest_faults(network)) for network in networks}
@@ -121,9 +125,9 @@ def _made(
     from alexnet_ref.power.run import outcomes, right_ports
 
     judged = {(each.framework, each.architecture, each.mistake): each for earlier in known for each in earlier.found}
-    order = [(framework, network.name, each.id) for framework in frameworks for network in wrong for each in wrong[network]]
-    ports = {f"{network.name} in {framework}" for framework in frameworks for network in wrong}
-    right = {port: verdicts for each in known for port, verdicts in each.right.items() if port in ports}
+    chosen = [(framework, network.name, each.id) for framework in frameworks for network in wrong for each in wrong[network]]
+    order = list(dict.fromkeys([*chosen, *judged]))
+    right = {port: verdicts for each in known for port, verdicts in each.right.items()}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         for framework, (network, those) in itertools.product(frameworks, wrong.items()):

@@ -91,7 +91,8 @@ def missed(found: Iterable[Outcome]) -> list[Cells]:
 def markdown(census: Census) -> str:
     """Return the page."""
     found, least = census.found, census.least
-    parts = [_INTRODUCTION, f"Made by `{census.command}` in {sum(each.seconds for each in found):.0f} seconds of judging, on "]
+    commands = " and ".join(f"`{command}`" for command in census.commands)
+    parts = [_INTRODUCTION, f"Made by {commands} in {sum(each.seconds for each in found):.0f} seconds of judging, on "]
     parts[-1] += ", ".join(f"{key} {value}" for key, value in census.host.items()) + "."
     parts += ["## The kill matrix", _rows(COLUMNS, matrix(found))]
     parts += ["## Right ports", _rows(("port", "verdicts"), [(k, ", ".join(v)) for k, v in census.right.items()])]
