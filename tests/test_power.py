@@ -35,8 +35,8 @@ def slices(*rows: tuple[str, reference.Architecture, int], marks: Sequence[pytes
 
 SLICES = [
     *slices(("onnx", TF1, 8)),
-    *slices(("onnx", TF1, 20), ("onnx", KERAS, 16), ("torch", TF1, 6), marks=[pytest.mark.slow]),
-    *slices(("keras", TF1, 8), ("keras", KERAS, 8), marks=[pytest.mark.slow, pytest.mark.tf]),
+    *slices(("onnx", TF1, 14), ("onnx", KERAS, 10), ("torch", TF1, 4), marks=[pytest.mark.slow]),
+    *slices(("keras", TF1, 6), ("keras", KERAS, 6), marks=[pytest.mark.slow, pytest.mark.tf]),
 ]
 
 
