@@ -86,6 +86,7 @@ NAMED = [
     "flatten.channels_first[flatten]",
     "softmax.log[out]",
     "precision.bfloat16_result[conv2]",
+    "precision.bfloat16_network",
     "layout.mirrored[conv3]",
     "order.doubled[norm1]",
     "order.after_norm1[pool1]",
@@ -127,6 +128,14 @@ def test_two_layers() -> None:
     assert both is not None
     names = [diagnosis.best and diagnosis.best.mistake for diagnosis in of_mistake(both).diagnoses]
     assert names == ["lrn.beta_one[norm1]", "pooling.average[pool2]"]
+
+
+def test_two_layers_are_not_all() -> None:
+    """Two layers whose results are in float16 are named each, not as a network in float16: its other layers are right."""
+    both = together(named(TF1, "precision.float16_result[conv1]"), named(TF1, "precision.float16_result[conv2]"))
+    assert both is not None
+    names = [diagnosis.best and diagnosis.best.mistake for diagnosis in of_mistake(both).diagnoses]
+    assert names == ["precision.float16_result[conv1]", "precision.float16_result[conv2]"]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +242,24 @@ def test_fix(framework: Framework) -> None:
     assert best.fix == f"Write it as {LINES[framework]}."
 
 
+OTHERWISE = {
+    "input.minus_one_to_one": "Feed it the document's images",
+    "precision.float16_result[conv1]": "Compute it in float32",
+}
+
+
+@pytest.mark.parametrize("mistake", OTHERWISE)
+def test_fix_of_what_is_not_how_the_layer_is_written(mistake: str) -> None:
+    """Other images, or coarser numbers, are not put right by writing the layer, which is right, again."""
+
+    class Port(NumpyPort):
+        framework: Framework = "torch"
+
+    best = of_mistake(mistake, Port).diagnoses[0].best
+    assert best is not None
+    assert best.fix.startswith(OTHERWISE[mistake])
+
+
 @pytest.mark.parametrize("framework", LINES)
 @pytest.mark.parametrize("layer", [*TF1.layers, *KERAS.layers], ids=lambda layer: layer.name)
 def test_fix_of_every_layer(framework: Framework, layer: Layer) -> None:
@@ -266,6 +293,7 @@ def test_smallest_input() -> None:
     evidence = diagnosis.evidence
     assert evidence is not None
     assert np.count_nonzero(evidence.x) == 1
+    assert f"0 but for {evidence.x.sum():.6g} at " in diagnosis.sentence
     norm = evidence.x.astype(np.float64)
     y = reference.ops.local_response_normalization(norm, depth_radius=2, bias=1.0, alpha=0.01, beta=0.75)
     assert_within(evidence.expected, y, 64 * FLOAT64.u * np.abs(y))  # fewer roundings than that on either side

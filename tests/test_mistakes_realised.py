@@ -179,6 +179,13 @@ def test_mistakes_realised_all(framework: str, name: str) -> None:
 
 
 @framework
+def test_mistakes_realised_beside_a_name_alike(framework: str) -> None:
+    """A layer of several steps, whose document has others named dense_1 and dense_2, takes the name of none of them."""
+    mistake = next(m for m in mistakes(MINIATURES["keras_sequential"]) if m.id == "bias.missing[dense]")
+    assert disagreements(mistake, FRAMEWORKS[framework]) == []
+
+
+@framework
 def test_mistakes_realised_differently_are_found(framework: str) -> None:
     """The comparison itself: a realisation of another mistake is seen."""
     architecture = MINIATURES["tf1_graph"]

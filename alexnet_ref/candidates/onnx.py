@@ -92,7 +92,8 @@ class OnnxPort:
         before = self._graph.input_shape
         for (nodes, source, result), after in zip(self._graph.steps, shapes, strict=True):
             own = [self._graph.nodes[i] for i in nodes]
-            found = word(self._graph, own[0], before, after, self._architecture) if len(own) == 1 else Word()
+            alone = len(own) == 1 or all(node.op_type == "Cast" for node in own)  # to bfloat16 and back is one cast
+            found = word(self._graph, own[0], before, after, self._architecture) if alone else Word()
             if found.means == "bias" and not _lacks_bias(described):
                 found = Word()
             kinds = list(dict.fromkeys(node.op_type for node in own))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from alexnet_ref.printable import printable
 from reference import Architecture, InvalidInput
 
 Shape = tuple[int, ...]
+Step = tuple[tuple[int, ...], str, str]  # the places of its nodes, the tensor that enters, the tensor that leaves
 Inputs = Mapping[tuple[int, int], Array]  # {(place of a node, of its input): the array to take there}
 
 FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64, TensorProto.FLOAT16: np.float16}
@@ -28,7 +29,7 @@ _STILL = ("Constant", "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", 
 
 
 class Graph:
-    """`steps` are (places of its nodes, tensor that enters, tensor that leaves), in order.
+    """`steps` are in order of data.
 
     Three kinds of tensors: data, which depend on the images' values; sizes, which depend on their shapes alone; and constants.
     """
@@ -49,9 +50,20 @@ class Graph:
         self.shapes, self.types = self._inferred()
         order = [i for i, node in enumerate(self.nodes) if self.data.intersection(node.output)]
         chain = [self._data_node(self.nodes[i]) for i in order]
-        self.steps = [(tuple(order[i] for i in s.nodes), s.source, s.result) for s in segments(chain, self.source, self.result)]
+        cut = [(tuple(order[i] for i in s.nodes), s.source, s.result) for s in segments(chain, self.source, self.result)]
+        self.steps = list(self._shown(cut))
         if not self.steps:
             raise InvalidInput("the model computes nothing", where="ONNX model", expected="a network")
+
+    def _shown(self, cut: Iterable[Step]) -> Iterator[Step]:
+        """Join steps with the next where NumPy has no type for what is between them."""
+        nodes: tuple[int, ...] = ()
+        first: str | None = None
+        for own, source, result in cut:
+            nodes, first = (*nodes, *own), source if first is None else first
+            if self.types.get(result) != TensorProto.BFLOAT16 or result == self.result:
+                yield nodes, first, result
+                nodes, first = (), None
 
     def _data_node(self, node: onnx.NodeProto) -> Node:
         return Node(inputs=tuple(x for x in node.input if x in self.data), outputs=tuple(y for y in node.output if y))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +17,11 @@ from alexnet_ref.checks.agreement import own_weights
 from alexnet_ref.diagnosis import dropout, order, output, training, weights
 from alexnet_ref.diagnosis.diagnosis import Diagnosis, Hypothesis
 from alexnet_ref.diagnosis.explained import explained, framework, unanswered
-from alexnet_ref.diagnosis.fix import right_line
+from alexnet_ref.diagnosis.fix import fix_of, right_line
 from alexnet_ref.diagnosis.function import function
 from alexnet_ref.mistakes.catalogue import mistakes
 from alexnet_ref.mistakes.mistake import Mistake, documented
-from reference import Architecture, Dropout, InvalidInput, Layer
+from reference import LRN, Architecture, Conv, Dense, Dropout, InvalidInput, Layer, Resize, Softmax
 from reference.forward import as_params
 from reference.shapes import layer_inputs
 
@@ -45,26 +47,37 @@ def diagnose(candidate: Candidate, checks: Sequence[Check], material: Material) 
     misplaced = any(check.kind in ("present", "before", "after") and check.status == "failed" for check in checks)
     if misplaced or not found:
         found = [*_whole(candidate, material), *found]
-    return tuple(_jointly(diagnosis, names, mistakes(architecture)) for diagnosis in found)
+    explained_by = Counter(hypothesis.mistake for each in found for hypothesis in each.hypotheses if hypothesis.explains)
+    return tuple(_jointly(diagnosis, architecture, names, explained_by) for diagnosis in found)
 
 
-def _jointly(diagnosis: Diagnosis, wrong: set[str | None], catalogue: Sequence[Mistake]) -> Diagnosis:
+def _jointly(
+    diagnosis: Diagnosis, architecture: Architecture, wrong: set[str | None], explained_by: Mapping[str, int]
+) -> Diagnosis:
     """Put first, of explanations that cannot be told apart at this layer, the one that explains most of the wrong layers.
 
-    A mistake that would have changed a layer which is right comes last.
+    A mistake that would have changed a layer which is right comes last: surely where that layer calculates; what only moves or
+    chooses numbers may hide it, as small integers are the same in float16. What a port does between two layers may have been
+    paired with either, so that the other seems right.
     """
-    changes = {mistake.id: _changes(mistake) for mistake in catalogue}
+    changes = {mistake.id: _changes(mistake) for mistake in mistakes(architecture)}
+    names = [layer.name for layer in architecture.layers]
+    beside = {name for pair in itertools.pairwise(names) for name in pair if wrong.intersection(pair)}
+    calculating = {layer.name for layer in architecture.layers if isinstance(layer, (Resize, Conv, LRN, Dense, Softmax))}
 
-    def rank(hypothesis: Hypothesis) -> tuple[bool, int, int]:
-        layers = changes.get(hypothesis.mistake)
-        return layers is None, len((layers or wrong) - wrong), -len((layers or wrong) & wrong)  # fitted numbers have no name
+    def rank(hypothesis: Hypothesis) -> tuple[bool, int, int, int, int]:
+        layers = changes.get(hypothesis.mistake)  # fitted numbers have no name
+        right, others = (layers or wrong) - wrong, (layers or wrong) & wrong
+        surely = right & calculating - beside
+        return layers is None, len(surely), -explained_by[hypothesis.mistake], len(right), -len(others)
 
     if diagnosis.layer is None:
         return diagnosis
     tied = sorted((h for h in diagnosis.hypotheses if h.explains), key=rank)
-    fix = next((h.fix for h in diagnosis.hypotheses if h.fix), "")
+    line = next((h.fix for h in diagnosis.hypotheses if h.fix), "")
     ranked = [*tied, *(h for h in diagnosis.hypotheses if not h.explains)]
-    return replace(diagnosis, hypotheses=tuple(replace(h, fix=fix if place == 0 else "") for place, h in enumerate(ranked)))
+    fixes = (fix_of(h.mistake, line) if line and place == 0 else "" for place, h in enumerate(ranked))
+    return replace(diagnosis, hypotheses=tuple(replace(h, fix=fix) for h, fix in zip(ranked, fixes, strict=True)))
 
 
 def _changes(mistake: Mistake) -> set[str | None]:

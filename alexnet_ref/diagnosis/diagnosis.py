@@ -41,6 +41,16 @@ class Evidence:
     received: Array
     allowed: Array
 
+    @property
+    def sentence(self) -> str:
+        """The input, as small as it was found, in words."""
+        places = np.argwhere(self.x)
+        images = f"{len(self.x)} image{'s' * (len(self.x) != 1)}"
+        if len(places) != 1:
+            return f"the smallest input found to fail has {len(places)} numbers that are not 0, in {images}"
+        place = tuple(int(i) for i in places[0])
+        return f"the smallest input found to fail is 0 but for {self.x[place]:.6g} at {place}, in {images}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
@@ -74,7 +84,8 @@ class Diagnosis:
             near = (
                 f"; nearest: {self.hypotheses[0].words} (residual {self.hypotheses[0].residual:.0e})" if self.hypotheses else ""
             )
-            return f"{where}no mistake of the catalogue explains it (residual {self.documented.residual:.0e}){near}"
+            least = f"; {self.evidence.sentence}" if self.evidence and not self.documented.explains else ""
+            return f"{where}no mistake of the catalogue explains it (residual {self.documented.residual:.0e}){near}{least}"
         fitted = ", ".join(f"{name} {value:.4g}" for name, value in self.best.fitted.items())
         numbers = f"residual {self.best.residual:.0e} under this hypothesis, {self.documented.residual:.0e} under the document"
         return f"{where}{self.best.words} ({f'fitted {fitted}; ' if fitted else ''}{numbers})"

@@ -9,6 +9,17 @@ from reference import LRN, Conv, Dense, Dropout, Flatten, Layer, MaxPool, ReLU, 
 from reference.padding import pad_widths
 
 
+def fix_of(mistake: str, line: str) -> str:
+    """Return what puts this mistake right: the layer's line, unless what is wrong is not how the layer is written."""
+    match mistake.partition(".")[0]:
+        case "input":
+            return "Feed it the document's images as they are: nothing is done to them before the first layer."
+        case "precision":
+            return "Compute it in float32, and keep its weights and its result in float32."
+        case _:
+            return line
+
+
 def right_line(layer: Layer, shape: tuple[int, ...], framework: Framework) -> str:
     """Return how this layer is written rightly when fed (H, W, C) or (features,)."""
     match framework:
@@ -73,7 +84,7 @@ def _torch(layer: Layer, shape: tuple[int, ...]) -> str:
             before = (
                 f"F.pad(x, ({left}, {right}, {above}, {below}), value=-torch.inf) before " if above + below + left + right else ""
             )
-            return f"{before}nn.MaxPool2d({size}, stride={strides}), ceil_mode=False"
+            return f"{before}nn.MaxPool2d({size}, stride={strides}, ceil_mode=False)"
         case Dropout(rate=rate):
             return f"nn.Dropout(p={rate:g}), the probability to drop"
         case Flatten():

@@ -105,7 +105,8 @@ class Port(nn.Module):  # type: ignore[misc]  # PyTorch is read as untyped
 
 
 def _unused(name: str, owner: nn.Module) -> str:
-    names = itertools.chain((name,), (f"{name}_{place}" for place in itertools.count(2)))
+    """Return a name of which no other layer's holder comes later: the documents number theirs, dense and dense_1."""
+    names = itertools.chain((name,), (f"{name}_part_{place}" for place in itertools.count(2)))
     return next(each for each in names if not hasattr(owner, each))
 
 

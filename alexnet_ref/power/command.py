@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from reference import ARCHITECTURES, Architecture
+from reference import ARCHITECTURES, Architecture, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alexnet_ref.mistakes import Mistake
-    from alexnet_ref.power.outcome import Outcome
+    from alexnet_ref.power.census import Census
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 RIGHT_SEEDS = 3  # of a right port's weights and probes
@@ -37,8 +39,16 @@ RIGHT_SEEDS = 3  # of a right port's weights and probes
 @click.option("--sample", type=click.IntRange(1), help="So many mistakes of each network only, spread over the families.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which mistakes are sampled.")
 @click.option("--few-channels", is_flag=True, help="The networks with few channels in each layer: a tenth of the time.")
-@click.option("--faults/--no-faults", default=False, help="Whether to seek the least fault that is found, for each parameter.")
-@click.option("--json", "json_file", type=FILE, help="Write every outcome here.")
+@click.option(
+    "--faults/--no-faults",
+    default=True,
+    show_default=True,
+    help="Whether to seek the least fault of each parameter that is found.",
+)
+@click.option("--json", "json_file", type=FILE, help="Write every outcome here, each as soon as it is known.")
+@click.option(
+    "--from", "earlier", type=FILE, multiple=True, help="Join what --json wrote here, and do not judge it again (repeatable)."
+)
 @click.option("--markdown", "markdown_file", type=FILE, help="Write the page here: docs/power.md is the repository's.")
 @click.pass_context
 def power(
@@ -51,60 +61,97 @@ def power(
     seed: int,
     few_channels: bool,
     faults: bool,
+    earlier: tuple[Path, ...],
     json_file: Path | None,
     markdown_file: Path | None,
 ) -> None:
     """Judge every named mistake as a port, and say which are rejected and named rightly."""
     from alexnet_ref.devices import describe_host
     from alexnet_ref.files import write_atomically
+    from alexnet_ref.power.census import Census, as_json
     from alexnet_ref.power.miniature import miniature
-    from alexnet_ref.power.report import as_json, markdown, matrix_table
+    from alexnet_ref.power.report import faults_table, markdown, matrix_table
     from alexnet_ref.power.run import chosen
     from alexnet_ref.tolerances.sharpness import smallest_faults
 
     documents = [ARCHITECTURES[name] for name in dict.fromkeys(names)] or list(ARCHITECTURES.values())
     networks = [miniature(network) for network in documents] if few_channels else documents
     wrong = {network: chosen(network, family=family, sample=sample, seed=seed) for network in networks}
+    known = [_read(file, few_channels=few_channels) for file in earlier]
+    command = " ".join(["alexnet-ref power", *_told(names, frameworks, family, sample, seed, few_channels=few_channels)])
     console = Console()
     if not console.is_terminal:
         console.width = 160
-    found: list[Outcome] = []
-    right: dict[str, list[str]] = {}
-    for framework in dict.fromkeys(frameworks or ("onnx",)):
-        for network in networks:
-            right[f"{network.name} in {framework}"] = _right(framework, network)
-            found += _judged(console, framework, network, wrong[network])
-    least = [row for network in documents for row in smallest_faults(network)] if faults else []
-    command = " ".join(["alexnet-ref power", *_told(names, frameworks, family, sample, seed, few_channels=few_channels)])
+    commands = list(dict.fromkeys(each for earlier in known for each in earlier.commands))
+    empty = Census(commands=commands, host=describe_host(), few_channels=few_channels, found=[], right={}, least={})
+    for census in _made(console, empty, tuple(dict.fromkeys(frameworks or ("onnx",))), wrong, known):
+        if json_file is not None:
+            write_atomically(json_file, json.dumps(as_json(census), indent=1) + "\n")
+    census = replace(census, commands=list(dict.fromkeys([*commands, command])))
+    if faults:
+        least = {name: rows for each in known for name, rows in each.least.items()}
+        least = {network.name: least.get(network.name) or list(smallest_faults(network)) for network in networks}
+        census = replace(census, least=least)
     if json_file is not None:
-        write_atomically(json_file, json.dumps(as_json(found, right, command=command, host=describe_host()), indent=1) + "\n")
+        write_atomically(json_file, json.dumps(as_json(census), indent=1) + "\n")
     if markdown_file is not None:
-        write_atomically(markdown_file, markdown(found, right, least, command=command, host=describe_host()))
-    console.print(matrix_table(found))
-    ctx.exit(_concluded(console, found, right))
+        write_atomically(markdown_file, markdown(census))
+    console.print(matrix_table(census.found))
+    if census.least:
+        console.print(faults_table(census.least))
+    ctx.exit(_concluded(console, census))
 
 
-def _right(framework: str, network: Architecture) -> list[str]:
-    from alexnet_ref.power.run import right_ports
+def _read(file: Path, *, few_channels: bool) -> Census:
+    from alexnet_ref.power.census import from_json
 
-    return [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
+    try:
+        census = from_json(json.loads(file.read_bytes()), str(file))
+    except (OSError, ValueError) as error:  # unreadable, or no JSON in UTF-8
+        raise InvalidInput(f"cannot be read: {error}", where=str(file)) from None
+    if census.few_channels != few_channels:
+        raise InvalidInput("other networks were judged", where=str(file), received=f"few_channels {census.few_channels}")
+    return census
 
 
-def _judged(console: Console, framework: str, network: Architecture, wrong: Sequence[Mistake]) -> list[Outcome]:
-    from alexnet_ref.power.run import outcomes
+def _made(
+    console: Console,
+    census: Census,
+    frameworks: Sequence[str],
+    wrong: Mapping[Architecture, Sequence[Mistake]],
+    known: Sequence[Census],
+) -> Iterator[Census]:
+    """Yield the census after right ports, and after each mistake; what is known is in it from the beginning."""
+    from alexnet_ref.power.run import outcomes, right_ports
 
+    judged = {(each.framework, each.architecture, each.mistake): each for earlier in known for each in earlier.found}
+    chosen = [(framework, network.name, each.id) for framework in frameworks for network in wrong for each in wrong[network]]
+    order = list(dict.fromkeys([*chosen, *judged]))
+    right = {port: verdicts for each in known for port, verdicts in each.right.items()}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    found = []
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(f"{network.name} in {framework}", total=len(wrong))
-        for outcome in outcomes(framework, wrong):
-            found.append(outcome)
-            progress.update(task, advance=1, description=f"{network.name} in {framework}: {outcome.mistake}")
-    return found
+        for framework, (network, those) in itertools.product(frameworks, wrong.items()):
+            port = f"{network.name} in {framework}"
+            task = progress.add_task(port, total=len(those))
+            if port not in right:
+                right[port] = [report.verdict for _, report in right_ports(framework, network, range(RIGHT_SEEDS))]
+            for mistake in those:
+                key = framework, network.name, mistake.id
+                if key not in judged:
+                    [judged[key]] = outcomes(framework, [mistake])
+                    yield replace(census, right=right, found=[judged[each] for each in order if each in judged])
+                progress.update(task, advance=1, description=f"{port}: {mistake.id}")
+    yield replace(census, right=right, found=[judged[each] for each in order])
 
 
 def _told(
-    names: tuple[str, ...], frameworks: tuple[str, ...], family: str | None, sample: int | None, seed: int, *, few_channels: bool
+    names: tuple[str, ...],
+    frameworks: tuple[str, ...],
+    family: str | None,
+    sample: int | None,
+    seed: int,
+    *,
+    few_channels: bool,
 ) -> list[str]:
     told = [f"--architecture {name}" for name in names] + [f"--framework {name}" for name in frameworks]
     told += [f"--family {family}"] if family else []
@@ -112,18 +159,18 @@ def _told(
     return told + (["--few-channels"] if few_channels else [])
 
 
-def _concluded(console: Console, found: list[Outcome], right: dict[str, list[str]]) -> int:
+def _concluded(console: Console, census: Census) -> int:
     """Print what misses the goals, and return the exit code."""
     from alexnet_ref.power.outcome import tally
     from alexnet_ref.power.report import GOAL, missed, unnamed
 
-    for title, rows in (("not rejected", missed(found)), ("not named as first choice", unnamed(found))):
+    for title, rows in (("not rejected", missed(census.found)), ("not named as first choice", unnamed(census.found))):
         for row in rows:
-            console.print(f"{title}: {': '.join(filter(None, row))}", soft_wrap=True, highlight=False, markup=False)
-    false_alarms = [port for port, verdicts in right.items() if "does not conform" in verdicts]
+            console.print(f"{title}: {', '.join(filter(None, row))}", soft_wrap=True, highlight=False, markup=False)
+    false_alarms = [port for port, verdicts in census.right.items() if "does not conform" in verdicts]
     for port in false_alarms:
         console.print(f"a right port is rejected: {port}", style="bold red", soft_wrap=True, highlight=False)
-    counts = tally(found)
+    counts = tally(census.found)
     console.print(
         f"{counts.rejected} of {counts.mutants} mutants rejected, {counts.first} named as first choice ({counts.share:.1%}), "
         f"{counts.equivalent} equivalent, {counts.refused} refused, {counts.not_judged} not judged",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.table import Table
 
+from alexnet_ref.power.census import Census
 from alexnet_ref.power.outcome import Outcome, Tally, tally
 from alexnet_ref.tolerances.sharpness import Least
 
@@ -23,8 +22,10 @@ COLUMNS = (
     "refused",
     "not judged",
 )
+FAULT_COLUMNS = ("network", "layer", "parameter", "least fault", "found by")
 GOAL = 0.95  # of the mutants named as first choice
 Cells = tuple[str, ...]
+Faults = Mapping[str, Sequence[Least]]  # of each network
 
 
 def matrix(found: Sequence[Outcome]) -> list[Cells]:
@@ -54,6 +55,16 @@ def matrix_table(found: Sequence[Outcome]) -> Table:
     return table
 
 
+def faults_table(least: Faults) -> Table:
+    """Return the least fault of each parameter that is found, for the terminal."""
+    table = Table(title="least fault that is found", title_justify="left")
+    for column in FAULT_COLUMNS:
+        table.add_column(column)
+    for row in _faults(least):
+        table.add_row(*row)
+    return table
+
+
 def unnamed(found: Iterable[Outcome]) -> list[Cells]:
     """Return the rejected mutants that are not named as first choice: what they are, what they are called, what rejects them."""
     return [
@@ -77,14 +88,14 @@ def missed(found: Iterable[Outcome]) -> list[Cells]:
     ]
 
 
-def markdown(
-    found: Sequence[Outcome], right: Mapping[str, Sequence[str]], least: Sequence[Least], *, command: str, host: Mapping[str, Any]
-) -> str:
-    """Return the page. `right`: {network in framework: the verdicts on right ports}; `host`: on what it was measured."""
-    parts = [_INTRODUCTION, f"Made by `{command}` in {sum(each.seconds for each in found):.0f} seconds of judging, on "]
-    parts[-1] += ", ".join(f"{key} {value}" for key, value in host.items()) + "."
+def markdown(census: Census) -> str:
+    """Return the page."""
+    found, least = census.found, census.least
+    commands = " and ".join(f"`{command}`" for command in census.commands)
+    parts = [_INTRODUCTION, f"Made by {commands} in {sum(each.seconds for each in found):.0f} seconds of judging, on "]
+    parts[-1] += ", ".join(f"{key} {value}" for key, value in census.host.items()) + "."
     parts += ["## The kill matrix", _rows(COLUMNS, matrix(found))]
-    parts += ["## Right ports", _rows(("port", "verdicts"), [(k, ", ".join(v)) for k, v in right.items()])]
+    parts += ["## Right ports", _rows(("port", "verdicts"), [(k, ", ".join(v)) for k, v in census.right.items()])]
     parts += ["## Not rejected", _rows(("network", "framework", "mistake", "fate", "why"), missed(found))]
     head = ("network", "framework", "mistake", "called", "rejected by")
     parts += ["## Rejected, but not named as first choice", _rows(head, unnamed(found))]
@@ -95,11 +106,7 @@ def markdown(
     ]
     parts += ["## Not built, or not judged", _rows(("framework", "why", "mistakes"), _left_out(found))]
     if least:
-        parts += [
-            "## The least fault that is found",
-            _LEAST,
-            _rows(("layer", "parameter", "least fault", "found by"), _faults(least)),
-        ]
+        parts += ["## The least fault that is found", _LEAST, _rows(FAULT_COLUMNS, _faults(least))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -130,20 +137,12 @@ def _left_out(found: Iterable[Outcome]) -> list[Cells]:
     return [(framework, why, str(count)) for (framework, why), count in groups.items()]
 
 
-def _faults(least: Iterable[Least]) -> list[Cells]:
-    return [(row.layer, row.parameter, f"{row.size:.1e}", row.check) for row in least]
-
-
-def as_json(
-    found: Sequence[Outcome], right: Mapping[str, Sequence[str]], *, command: str, host: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return everything, to be written as JSON."""
-    return {
-        "command": command,
-        "host": dict(host),
-        "right": {port: list(verdicts) for port, verdicts in right.items()},
-        "outcomes": [dataclasses.asdict(each) for each in found],
-    }
+def _faults(least: Faults) -> list[Cells]:
+    return [
+        (network, row.layer, row.parameter, f"{row.size:.1e}" if row.found else "none is found", row.check)
+        for network, rows in least.items()
+        for row in rows
+    ]
 
 
 _INTRODUCTION = """# Detection power
@@ -161,7 +160,8 @@ equivalent is rejected, 95 % are named rightly as first choice, no right port is
 - Weights are drawn as the document draws them; biases that start from zero are drawn too, as training would leave them: at zero,
   no mistake in them shows.
 
-The slowest check (impulses) runs only where the others find nothing."""
+The slowest checks (dropout's masks, impulses) are made only where the others find nothing."""
 
-_LEAST = """By bisection between powers of two, relative to the parameter (`alexnet_ref/tolerances/sharpness.py`,
-docs/tolerances.md): the least fault at which the verdict turns, for the first layer of each kind and shape."""
+_LEAST = """A port in NumPy's float32 has one parameter off by a power of two, relative to itself. This is the least at which the
+verdict turns, by bisection (`alexnet_ref/tolerances/sharpness.py`), for the first layer of each kind and shape. Single weights
+and biases are drawn."""

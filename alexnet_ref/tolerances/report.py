@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from alexnet_ref.tolerances.configurations import long_run
@@ -56,7 +55,7 @@ def faults_section(architectures: Iterable[Architecture] = tuple(ARCHITECTURES.v
     for architecture in architectures:
         yield f"## Smallest detectable fault: {architecture.name}\n"
         rows = [
-            (fault.layer, fault.parameter, f"{fault.size:.1e}" if math.isfinite(fault.size) else "none", fault.check)
+            (fault.layer, fault.parameter, f"{fault.size:.1e}" if fault.found else "none", fault.check)
             for fault in smallest_faults(architecture)
         ]
         yield from table(("layer", "parameter", "least relative change", "found by"), rows)

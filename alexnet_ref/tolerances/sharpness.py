@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Least:
     parameter: str
     size: float  # infinity: not found at any size
     check: str
+
+    @property
+    def found(self) -> bool:
+        """Whether any size of it is found."""
+        return math.isfinite(self.size)
 
 
 def slack(architecture: Architecture, *, seed: int = 0, images: int = 4) -> list[Slack]:
