@@ -328,7 +328,7 @@ HOSTILE: dict[str, Callable[[Array], Any]] = {
     "empty": lambda y: y[:0],
     "a number": lambda y: np.float32(y.sum()),
     "zero": np.zeros_like,
-    "random": lambda y: np.random.default_rng().standard_normal(y.shape).astype(np.float32),
+    "random": lambda y: np.random.default_rng(0).standard_normal(y.shape).astype(np.float32),
     "huge": lambda y: y * np.float32(3e38),
 }
 
@@ -336,7 +336,9 @@ HOSTILE: dict[str, Callable[[Array], Any]] = {
 @pytest.mark.parametrize(
     "kind", ["LRN", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("Conv", "MaxPool", "Dropout", "Flatten", "Dense"))]
 )
-@pytest.mark.parametrize("hostility", HOSTILE)
+@pytest.mark.parametrize(
+    "hostility", [pytest.param(each, marks=() if each in ("raises", "nan", "empty") else pytest.mark.slow) for each in HOSTILE]
+)
 def test_hostile(kind: str, hostility: str) -> None:
     """Whatever a layer does, the report is made, and every diagnosis is a sentence."""
 

@@ -151,6 +151,7 @@ def _sample(name: str, framework: str) -> list[Mistake]:
     return [right(MINIATURES[name]), *list(last.values())[:: 8 if framework == "keras" else 1]]
 
 
+@pytest.mark.slow
 @framework
 def test_mistakes_realised_agree_with_numpy(framework: str) -> None:
     """tf1_graph's mistakes, one of each name, compute in each framework what they compute in NumPy."""

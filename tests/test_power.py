@@ -34,7 +34,7 @@ def slices(*rows: tuple[str, reference.Architecture, int], marks: Sequence[pytes
 
 
 SLICES = [
-    *slices(("onnx", TF1, 8)),
+    *slices(("onnx", TF1, 4)),
     *slices(("onnx", TF1, 14), ("onnx", KERAS, 10), ("torch", TF1, 4), marks=[pytest.mark.slow]),
     *slices(("keras", TF1, 6), ("keras", KERAS, 6), marks=[pytest.mark.slow, pytest.mark.tf]),
 ]

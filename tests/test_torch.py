@@ -293,6 +293,7 @@ def test_verifying_changes_nothing(ports: Any) -> None:
     assert all(ports.torch.equal(value, port.state_dict()[name]) for name, value in before.items())
 
 
+@pytest.mark.slow
 def test_intended_weights_are_compared(ports: Any) -> None:
     """Kernels are turned, and the dense layer behind the flattening is re-ordered: bit for bit the params that went in."""
     params = reference.init_params(TF1, 3)
@@ -305,6 +306,7 @@ def test_intended_weights_are_compared(ports: Any) -> None:
     assert ids(quick(port, checks=[check_weights], params=params), "failed") == {"dense.weights[fc1]"}
 
 
+@pytest.mark.slow
 def test_exported_program_conforms_and_training_is_not_checkable(ports: Any) -> None:
     """An exported program is judged like its module; how it trains, its graph cannot show."""
     torch = ports.torch
@@ -338,6 +340,7 @@ def test_core_operators_are_understood(ports: Any) -> None:
     assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_traced_is_watched(ports: Any) -> None:
     """A module that asks its data is judged by the modules that it calls; what lies between them is reported as not checkable."""
     report = quick(ports.Branching())
