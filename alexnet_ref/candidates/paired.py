@@ -86,9 +86,10 @@ class PairedCandidate:
         return Fact(
             name=name,
             output_shape=shape,
-            # What several layers have together says nothing of the one that shows.
+            # What several layers with weights have together says nothing of the one that shows.
             params=None
-            if len(block.layers) > 1 or any(step.params is None for step in run)
+            if sum(isinstance(self.architecture[layer], (Conv, Dense)) for layer in block.layers) > 1
+            or any(step.params is None for step in run)
             else sum(step.params or 0 for step in run),
             layer=_described(run, self._inputs[name]) if len(block.layers) == 1 else None,
             zero_padded=any(step.means == "pad" and not step.pool_pads for step in run),

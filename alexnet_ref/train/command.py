@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
 from pathlib import Path
@@ -66,7 +67,7 @@ def train(ctx: click.Context, /, architecture: str, out: Path | None, **options:
             )
     from rich.console import Console
 
-    from alexnet_ref.train import Interrupted
+    from alexnet_ref.train import Interrupted, LostWorker
     from alexnet_ref.train import train as run
 
     out = out or Path("runs") / "-".join([architecture, *["without-lrn"] * options["without_lrn"], str(options["seed"])])
@@ -80,6 +81,12 @@ def train(ctx: click.Context, /, architecture: str, out: Path | None, **options:
     except Interrupted as interrupted:
         click.echo(f"alexnet-ref: {interrupted}", err=True)
         ctx.exit(130)  # what a shell reports for Ctrl-C
+    except LostWorker as lost:
+        click.echo(f"alexnet-ref: {lost}", err=True)
+        sys.stdout.flush()
+        os._exit(
+            2
+        )  # the usual way of ending waits for TensorFlow's threads, which wait for the lost worker, or crashes with them
     if cluster and not chief:
         click.echo(f"{cluster.name(cluster.rank)} is done; {cluster.name(0)} writes the results")
         return

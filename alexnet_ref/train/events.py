@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reference import InvalidInput
+
 Values = dict[str, int | float]
 
 
@@ -40,3 +42,7 @@ Event = Step | Row | Notice
 
 class Interrupted(KeyboardInterrupt):
     """The run was stopped from outside, after its checkpoint was saved; the text says how to resume."""
+
+
+class LostWorker(InvalidInput):  # named like InvalidInput, for the fact
+    """Another worker was lost; the text says where the checkpoint is. TensorFlow's threads may still wait for it."""

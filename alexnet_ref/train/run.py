@@ -10,7 +10,7 @@ import numpy as np
 from alexnet_ref.train import material
 from alexnet_ref.train.checkpoint import Checkpoint, Checkpoints
 from alexnet_ref.train.distribution import Distribution, WorkerLostError
-from alexnet_ref.train.events import Event, Interrupted, Notice, Row, Step, Values
+from alexnet_ref.train.events import Event, Interrupted, LostWorker, Notice, Row, Step, Values
 from alexnet_ref.train.history import History, Sums, dead_columns
 from alexnet_ref.train.loop import Evaluation, Trainer
 from alexnet_ref.train.signals import stop_requests
@@ -62,7 +62,7 @@ class Run:
             position = self.distribution.from_chief(found and found.position)
             arrays = self.distribution.arrays_from_chief(found.arrays if found else self.trainer.state()) if position else {}
         except WorkerLostError as lost:
-            raise InvalidInput("another worker was lost before the first step", received=str(lost)) from None
+            raise LostWorker("another worker was lost before the first step", received=str(lost)) from None
         if position is None:
             self.tell(Notice("there is no checkpoint yet: training from the beginning"))
             return
@@ -168,13 +168,13 @@ class Run:
             self.sums = Sums()
         return True, stepped.stop
 
-    def _without(self, lost: str, step: int) -> InvalidInput:
+    def _without(self, lost: str, step: int) -> LostWorker:
         """Save the state before the step that could not be made, and return what to tell."""
         hint = "The chief's folder holds the last checkpoint"
         if self.distribution.chief and self.trainer.steps == self.done:
             self.save()
             hint = f"The state after step {self.done} of {self.schedule.steps} is saved in {self.checkpoints.folder}"
-        return InvalidInput(
+        return LostWorker(
             "another worker was lost",
             where=f"step {step + 1}",
             expected=f"all {self.distribution.workers} workers",

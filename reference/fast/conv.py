@@ -59,8 +59,9 @@ def conv2d(
         hands = worker.hands_for(y.size * k)
         enough = len(x) >= hands  # images for all: else each takes some of the windows, or of the filters if these are more
         tall = p.outputs * q.outputs >= o
-        images = parts(len(x), PRODUCT_BYTES // (p.outputs * row_bytes), hands if enough else 1)
-        rows = parts(p.outputs, PRODUCT_BYTES // row_bytes, hands if tall and not enough else 1)
+        by_rows = tall and not enough  # then of one image at a time: those of several do not lie side by side
+        images = parts(len(x), 1 if by_rows else PRODUCT_BYTES // (p.outputs * row_bytes), hands if enough else 1)
+        rows = parts(p.outputs, PRODUCT_BYTES // row_bytes, hands if by_rows else 1)
         filters = parts(o, o, 1 if tall or enough else hands)
 
         def block(where: tuple[slice, slice, slice], worker: Worker) -> None:
