@@ -93,6 +93,7 @@ def operands(sizes: tuple[int, ...], window: Pair, padding: Padding, seed: int) 
 @example(case=((2, 1, 3, 4, 5), (5, 4), (1, 2), "SAME", 0), relu=False, hands=1, dtype=np.float32)  # window beyond the image
 @example(case=((2, 6, 5, 3, 1), (1, 2), (4, 5), "SAME", 0), relu=False, hands=3, dtype=np.float64)  # strides beyond the window
 @example(case=((1, 7, 6, 1, 3), (3, 3), (1, 1), "SAME", 0), relu=True, hands=3, dtype=np.float64)  # one image, one channel
+@example(case=((2, 3, 4, 1, 1), (1, 1), (1, 1), "SAME", 0), relu=False, hands=3, dtype=np.float32)  # more threads than images
 def test_conv_is_the_definitions(*, case: ConvCase, relu: bool, hands: int, dtype: type) -> None:
     """On integers the convolution is the definition's, bit for bit: any window, stride, padding and number of threads."""
     sizes, window, strides, padding, seed = case

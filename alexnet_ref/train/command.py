@@ -84,9 +84,8 @@ def train(ctx: click.Context, /, architecture: str, out: Path | None, **options:
     except LostWorker as lost:
         click.echo(f"alexnet-ref: {lost}", err=True)
         sys.stdout.flush()
-        os._exit(
-            2
-        )  # the usual way of ending waits for TensorFlow's threads, which wait for the lost worker, or crashes with them
+        # The usual way of ending waits for TensorFlow's threads, which wait for the lost worker, or crashes with them.
+        os._exit(2)
     if cluster and not chief:
         click.echo(f"{cluster.name(cluster.rank)} is done; {cluster.name(0)} writes the results")
         return
