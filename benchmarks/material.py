@@ -16,10 +16,10 @@ from reference.forward import apply, as_input, as_params
 
 
 def digits(architecture: Architecture, batch: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the first `batch` real digits as the document feeds them, (batch, H, W, C), and their labels."""
+    """Return `batch` real digits as the document feeds them, (batch, H, W, C), and their labels; after the last, the first again."""
     prepared = prepare(architecture, load(), hold_out=SAMPLE_HOLD_OUT)
-    images = prepared.x_train[:batch].reshape(batch, *architecture.input_shape)
-    return images, prepared.y_train[:batch]
+    which = np.arange(batch) % len(prepared.x_train)
+    return prepared.x_train[which].reshape(batch, *architecture.input_shape), prepared.y_train[which]
 
 
 @cache

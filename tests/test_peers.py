@@ -16,7 +16,7 @@ import reference
 from alexnet_ref.bounds import FLOAT32
 from alexnet_ref.devices import describe_host
 from alexnet_ref.figures.style import save_png
-from benchmarks.material import ends
+from benchmarks.material import digits, ends
 from benchmarks.peers import __main__ as command
 from benchmarks.peers.limits import Rates, blas, work
 from benchmarks.peers.measure import FEWEST, Case, Measured, Timing, checked, measure, take_turns
@@ -222,6 +222,15 @@ def test_work_of_the_documents() -> None:
     needed = work(reference.ARCHITECTURES["keras_sequential"], 64)
     assert round(needed.operations / 1e9, 1) == 21.2
     assert needed.bytes == 4 * (21_622_154 - 1_966_080 + 64 * (32 * 32 * 3 + 10))
+
+
+def test_a_batch_may_be_larger_than_the_sample(architecture: reference.Architecture) -> None:
+    """The sweep's 256 images are digits of the sample, after the last the first again; the last image is not the first."""
+    images, labels = digits(architecture, 256)
+    assert images.shape == (256, *architecture.input_shape)
+    assert labels.shape[0] == 256
+    assert not np.array_equal(images[0], images[-1])
+    assert np.array_equal(images[:16], images[240:])
 
 
 def test_limit_is_the_slower_of_both() -> None:
