@@ -16,7 +16,7 @@ from reference.forward import apply, as_input, as_params
 
 
 def digits(architecture: Architecture, batch: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return `batch` real digits as the document feeds them, (batch, H, W, C), and their labels; after the last, the first again."""
+    """Return `batch` real digits as the document feeds them, (batch, H, W, C), and labels; after the last, the first again."""
     prepared = prepare(architecture, load(), hold_out=SAMPLE_HOLD_OUT)
     which = np.arange(batch) % len(prepared.x_train)
     return prepared.x_train[which].reshape(batch, *architecture.input_shape), prepared.y_train[which]
