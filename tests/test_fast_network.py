@@ -97,9 +97,7 @@ def multiplies_bfloat16() -> bool:
 def test_the_fast_network_conforms(architecture: Architecture, arithmetic: Arithmetic) -> None:
     """`verify` passes it, in what it declares; what it computes in one step is listed as not checkable, and nothing else is."""
     if arithmetic is not FLOAT32 and not multiplies_bfloat16():
-        pytest.skip(
-            "needs a processor that multiplies bfloat16: elsewhere TensorFlow does not compute as declared (performance_training.md)"
-        )
+        pytest.skip("needs a processor that multiplies bfloat16: elsewhere TensorFlow does not compute as declared")
     params = reference.init_params(architecture, seed=3)
     model = build_model(architecture, params, implementation="fast", arithmetic=arithmetic)
     compile_model(model, architecture, implementation="fast")  # so that its loss, gradients and Adam's steps are judged too
