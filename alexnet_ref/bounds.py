@@ -103,13 +103,18 @@ def _products(linear: Conv | Dense, params: Mapping[str, Array], x: Array, arith
     """Return λ·√(K + 1)·u·S, and λ·√2·operand·√(Σ(x·w)²) where the two operands of each product are rounded first."""
     kernel, bias = np.abs(params["kernel"]), np.abs(params["bias"])
     k = math.prod(kernel.shape[:-1])
-    sums = apply(linear, {"kernel": kernel, "bias": bias}, np.abs(x))
+    absolute = np.abs(x)
+    if isinstance(linear, Dense):
+        sums, inputs = apply(linear, {"kernel": kernel, "bias": bias}, absolute), absolute.sum(axis=-1, keepdims=True)
+    else:  # one filter of ones more: Σ|x|, which is the same for all
+        wider = {"kernel": np.concatenate([kernel, np.ones_like(kernel[..., :1])], axis=-1), "bias": np.append(bias, 0.0)}
+        found = apply(linear, wider, absolute)
+        sums, inputs = found[..., :-1], found[..., -1:]
     lam = confidence(sums.size)
     if arithmetic.winograd and isinstance(linear, Conv) and winograd.applies(linear):
         return winograd.bound(linear, params, x, lam, arithmetic.accumulator) + (k + 1) * arithmetic.tiny
     # What is smaller than `tiny` may be taken for 0: factors on their way in, products and sums on their way out.
-    ones = {"kernel": np.ones_like(kernel[..., :1]), "bias": np.zeros(1)}  # one filter: Σ|x| is the same for all
-    factors = kernel.reshape(-1, kernel.shape[-1]).sum(axis=0) + apply(linear, ones, np.abs(x))
+    factors = kernel.reshape(-1, kernel.shape[-1]).sum(axis=0) + inputs
     bound: Array = lam * math.sqrt(k + 1) * arithmetic.accumulator * sums + arithmetic.tiny * (k + 1 + factors)
     if arithmetic.operand:
         squares = apply(linear, {"kernel": kernel**2, "bias": np.zeros_like(bias)}, x**2)
@@ -150,16 +155,17 @@ def _lrn(layer: LRN, x: Array, difference: Array | None, arithmetic: Arithmetic)
     i = np.arange(x.shape[-1])
     band = (np.abs(i[:, None] - i) <= layer.depth_radius).astype(x.dtype)
     d = layer.bias + layer.alpha * (x**2 @ band)
-    y = np.abs(x) * d**-layer.beta
+    power = d**-layer.beta
+    y = np.abs(x) * power
     roundings = layer.beta * (min(layer.window, x.shape[-1]) + 4) + 4 * np.abs(layer.beta * np.log(d)) + 6
     # A running window keeps the errors of the largest sum that it has been: d with the square that enters, up to this channel.
     entering = np.pad(x**2, [(0, 0)] * (x.ndim - 1) + [(0, layer.depth_radius)])[..., layer.depth_radius :]
     largest = np.maximum.accumulate(d + layer.alpha * entering, axis=-1)
     running = layer.beta * confidence(x.size) * np.sqrt(2 * layer.window + 4 * i) * largest / d
-    bound: Array = y * np.expm1((roundings + running) * arithmetic.u) + arithmetic.tiny * (1 + d**-layer.beta)
+    bound: Array = y * np.expm1((roundings + running) * arithmetic.u) + arithmetic.tiny * (1 + power)
     if difference is not None:
         others = 2 * layer.alpha * layer.beta * y / d * np.sqrt((x * difference) ** 2 @ band)
-        bound = bound + difference * d**-layer.beta + others
+        bound = bound + difference * power + others
     return bound
 
 

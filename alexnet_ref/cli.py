@@ -10,6 +10,7 @@ import click
 from alexnet_ref.claims.command import claims
 from alexnet_ref.export.command import export
 from alexnet_ref.figures.command import figures
+from alexnet_ref.memory import keep_pages
 from alexnet_ref.power.command import power
 from alexnet_ref.train.command import train
 from alexnet_ref.verify_command import console_of_width, verify
@@ -32,6 +33,7 @@ class OneLineErrors(click.Group):
 @click.version_option(package_name="alexnet-ref", prog_name="alexnet-ref")
 def main() -> None:
     """AlexNet as two documents describe it: a NumPy oracle, TensorFlow models, and the judge between them."""
+    keep_pages()
 
 
 @main.command()

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+BLOCK = 2**15  # elements that are compared at a time: a few arrays of 256 KB
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -41,26 +43,33 @@ def compare(received: Any, expected: NDArray[Any], allowed: ArrayLike = 0.0) -> 
         return Comparison(passed=False, fact="the expected values are not finite: nothing can be decided")
     if bad := int((~np.isfinite(received)).sum()):
         return Comparison(passed=False, fact=f"{bad} of {received.size} received values are not finite")
-    return _elementwise(received.astype(np.float64), expected.astype(np.float64), limit)
+    return _elementwise(received, expected, np.broadcast_to(limit, expected.shape), exact=not (limit.ndim or limit))
 
 
-def _elementwise(received: NDArray[np.float64], expected: NDArray[np.float64], limit: NDArray[np.float64]) -> Comparison:
-    error = np.abs(received - expected)
-    exact = not limit.ndim and not limit  # then an error counts as infinite, and there is nothing to divide by
-    limit = np.broadcast_to(limit, error.shape)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = error if exact else np.where(error == 0, 0.0, error / limit)
-    worst = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape))
-    count = int((error > limit).sum())
-    where = f"at {worst}: expected {expected[worst]:.9g}, received {received[worst]:.9g}"
-    fact = f"{count} of {error.size} elements differ by more than allowed; worst {where}" if count else f"worst {where}"
+def _elementwise(received: NDArray[Any], expected: NDArray[Any], limit: NDArray[np.float64], *, exact: bool) -> Comparison:
+    """Compare in blocks that stay in cache; exact: an error counts as infinite, and there is nothing to divide by."""
+    flat = received.reshape(-1), expected.reshape(-1), limit.flat
+    count, worst, greatest = 0, 0, -math.inf
+    for start in range(0, expected.size, BLOCK):
+        got, wanted, allowed = (array[start : start + BLOCK].astype(np.float64) for array in flat)
+        error = np.abs(got - wanted)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = error if exact else np.where(error == 0, 0.0, error / allowed)
+        count += int((error > allowed).sum())
+        place = int(ratio.argmax())
+        if ratio[place] > greatest:
+            worst, greatest = start + place, float(ratio[place])
+    index = tuple(int(i) for i in np.unravel_index(worst, expected.shape))
+    there, right, most = (float(array[worst]) for array in flat)
+    where = f"at {index}: expected {right:.9g}, received {there:.9g}"
+    fact = f"{count} of {expected.size} elements differ by more than allowed; worst {where}" if count else f"worst {where}"
     return Comparison(
         passed=count == 0,
         fact=fact,
-        error=float(error[worst]),
-        allowed=float(limit[worst]),
-        ratio=math.inf if exact and count else float(ratio[worst]),
-        worst=worst,
+        error=abs(there - right),
+        allowed=most,
+        ratio=math.inf if exact and count else greatest,
+        worst=index,
     )
 
 

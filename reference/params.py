@@ -17,6 +17,7 @@ from reference.layers import Architecture, Initializer
 from reference.shapes import Shape, layer_inputs, param_shapes
 
 Params = Mapping[str, Mapping[str, NDArray[np.floating]]]
+_DRAWN = 2**16  # float64 numbers that are drawn at a time: twice the memory of a kernel is not had at once
 
 
 def init_params(architecture: Architecture | str, seed: int = 0) -> dict[str, dict[str, NDArray[np.float32]]]:
@@ -46,7 +47,11 @@ def _draw(initializer: Initializer, shape: Shape, rng: np.random.Generator) -> N
             # Glorot & Bengio 2010, equation 16: U(−r, r), r = √(6 / (fan_in + fan_out)); a window's positions count in both.
             positions = math.prod(shape[:-2])
             limit = math.sqrt(6 / (positions * (shape[-2] + shape[-1])))
-            return rng.uniform(-limit, limit, shape).astype(np.float32)
+            values = np.empty(math.prod(shape), np.float32)
+            for start in range(0, values.size, _DRAWN):
+                part = values[start : start + _DRAWN]
+                part[:] = rng.uniform(-limit, limit, part.size)
+            return values.reshape(shape)
         case _:
             assert_never(initializer)
 

@@ -106,7 +106,7 @@ class KerasPort:
     def run(self, first: int, last: int, x: Array, weights: Weights, *, training: bool = False) -> Array:
         """Run steps one after the other; `weights` are set for this call and the model's own restored after it."""
         changes = [change for i in range(first, last + 1) for change in self._changes(i, (first, last), weights)]
-        own = [np.array(variable.numpy()) for variable, _ in changes]
+        own = [variable.value.read_value() for variable, _ in changes]  # shared, until it is assigned to
         try:
             for variable, value in changes:
                 variable.assign(value)
@@ -157,7 +157,7 @@ class KerasPort:
 def _numbers(tensor: Any) -> Any:
     """Return a tensor or variable as an array; bfloat16, which NumPy lacks, as float32, which holds it exactly."""
     # NumPy warns of the way in which Keras would turn a variable into an array.
-    array = np.array(tensor.numpy() if isinstance(tensor, keras.Variable) else keras.ops.convert_to_numpy(tensor))
+    array = tensor.numpy() if isinstance(tensor, keras.Variable) else keras.ops.convert_to_numpy(tensor)
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 

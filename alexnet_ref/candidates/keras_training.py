@@ -98,20 +98,19 @@ def _copy(optimizer: Any) -> Any:
 def _restored(model: Any, others: Sequence[Any]) -> Iterator[None]:
     """Put back, to the bit, every variable of the model, and what its loss learnt of the labels' form."""
     variables = {id(v): v for v in [*model.variables, *others]}
-    own = {key: np.array(v.numpy()) for key, v in variables.items()}
+    own = {key: v.value.read_value() for key, v in variables.items()}  # shared, until the variable is assigned to
     loss = getattr(model, "_compile_loss", None)
     memory = dict(vars(loss)) if loss is not None else {}
     try:
         yield
     finally:
         for key, value in own.items():
-            if variables[key].numpy().tobytes() != value.tobytes():
-                variables[key].assign(value)
+            variables[key].assign(value)
         if loss is not None:
             vars(loss).clear()
             vars(loss).update(memory)
 
 
 def _numbers(tensor: Any) -> Array:
-    array: Array = np.array(tensor.numpy())
+    array: Array = tensor.numpy()  # a copy already
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array  # NumPy has none; float32 holds its values

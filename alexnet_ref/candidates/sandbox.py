@@ -123,8 +123,6 @@ def _process(folder: str) -> Iterator[subprocess.Popen[bytes]]:
     package = str(Path(__file__).parents[2])  # where this very package lies, installed or not
     paths = [package, *filter(None, [environment.get("PYTHONPATH")])]
     environment |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # Large arrays come and go: glibc would give each back to the system, whose fresh pages cost as much time as the arithmetic.
-    environment |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
     environment["TMPDIR"] = folder
     process = subprocess.Popen(  # noqa: S603 - this interpreter, our own script
         [sys.executable, "-P", str(Path(__file__).with_name("sandboxed.py"))],  # -P: not the folder where the file may lie

@@ -35,6 +35,9 @@ def main() -> None:
     limit(job["limits"])
     leave_network()
     sys.addaudithook(functools.partial(refuse, job["folder"] + os.sep))
+    from alexnet_ref.memory import keep_pages
+
+    keep_pages()
     try:
         _judge(job, messages)
     except MemoryError:

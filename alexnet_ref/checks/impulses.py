@@ -85,8 +85,9 @@ def impulse_params(layer: Layer, shape: tuple[int, ...], rng: np.random.Generato
     if not is_product(layer):
         shapes = param_shapes(layer, shape)
         return {part: (rng.uniform(1, 2, n) * rng.choice([-1, 1], n)).astype(np.float32) for part, n in shapes.items()}
-    params = {part: rng.integers(1, LARGEST + 1, size).astype(np.float32) for part, size in param_shapes(layer, shape).items()}
-    params["kernel"] *= np.where(rng.random(params["kernel"].shape) < 0.2, np.float32(-1), np.float32(1))
+    drawn = {part: rng.integers(1, LARGEST + 1, size, np.uint8) for part, size in param_shapes(layer, shape).items()}
+    params = {part: value.astype(np.float32) for part, value in drawn.items()}
+    params["kernel"][rng.integers(5, size=params["kernel"].shape, dtype=np.uint8) == 0] *= -1
     params["bias"] += np.float32(LARGEST)
     return params
 

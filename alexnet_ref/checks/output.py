@@ -108,18 +108,18 @@ def drawn_weights(architecture: Architecture, rng: np.random.Generator) -> dict[
 
     Each layer is scaled by what it makes of noise, so that alpha·Σa² ≈ bias in the LRN behind it (as in `probes`).
     """
-    y = _signed(architecture.input_shape, rng)
+    y = _signed(architecture.input_shape, rng).astype(np.float32)
     inputs = layer_inputs(architecture)
     weights: dict[str, dict[str, Array]] = {}
     for place, layer in enumerate(architecture.layers):
         if isinstance(layer, (Conv, Dense)):
-            parts = {part: rng.standard_normal(shape) for part, shape in param_shapes(layer, inputs[layer.name]).items()}
-            parts["kernel"] /= math.sqrt(math.prod(parts["kernel"].shape[:-1]))
+            shapes = param_shapes(layer, inputs[layer.name])
+            parts = {part: rng.standard_normal(shape, np.float32) for part, shape in shapes.items()}
+            parts["kernel"] /= np.float32(math.sqrt(math.prod(shapes["kernel"][:-1])))
             sums = apply(dataclasses.replace(layer, activation=None), parts, y)
-            factor = _wanted(architecture, place) / float(sums.std())
-            weights[layer.name] = {part: (value * factor).astype(np.float32) for part, value in parts.items()}
-        own = {part: value.astype(np.float64) for part, value in weights.get(layer.name, {}).items()}
-        y = apply(layer, own, y)
+            factor = np.float32(_wanted(architecture, place) / sums.std(dtype=np.float64))
+            weights[layer.name] = {part: np.multiply(value, factor, out=value) for part, value in parts.items()}
+        y = apply(layer, weights.get(layer.name, {}), y)
     return weights
 
 

@@ -77,7 +77,7 @@ def random_params(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator
 
     Biases of many bits would round alike in all the outputs that share one, whose errors were then not independent.
     """
-    params = {part: rng.standard_normal(size).astype(np.float32) for part, size in param_shapes(layer, shape).items()}
+    params = {part: rng.standard_normal(size, np.float32) for part, size in param_shapes(layer, shape).items()}
     return params | {"bias": np.round(8 * params["bias"]) / np.float32(8)}
 
 
