@@ -19,6 +19,7 @@ from alexnet_ref.checks.output import check_output
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.weights import check_weights
 from alexnet_ref.compare import assert_within, compare
+from alexnet_ref.diagnosis.dropout import Calls, explanations
 from alexnet_ref.diagnosis.fix import right_line
 from alexnet_ref.diagnosis.order import throughout
 from alexnet_ref.diagnosis.output import together
@@ -120,6 +121,13 @@ def test_dropout(word: str) -> None:
     assert diagnosis.layer == "drop2"
     assert diagnosis.best is not None
     assert diagnosis.best.mistake == f"dropout.{word}[drop2]"
+
+
+def test_masks_are_explained_by_the_layers_own_mistakes() -> None:
+    """A mistake that leaves the layer as documented is no explanation of its masks, and takes no time."""
+    x = np.ones((2, 3, 3, 4), np.float32)
+    _, found = explanations(TF1["drop2"], mistakes(TF1), Calls(x=x, inferred=x, trained=(x, x)))
+    assert all("drop2" in hypothesis.mistake for hypothesis in found)
 
 
 def test_two_layers() -> None:

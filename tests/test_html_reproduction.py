@@ -65,7 +65,10 @@ def test_the_printed_equation_is_the_layers(architecture: str, name: str) -> Non
     assert (np.abs(again - evidence.expected) <= bounds.allowed(layer, params, evidence.x.astype(np.float64), FLOAT64)).all()
 
 
-@pytest.mark.parametrize("name", ["conv1", "pool1", "norm1", "drop1", "flatten", "fc1", "out"])
+SHOWN = ["norm1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv1", "pool1", "drop1", "flatten", "fc1", "out"))]
+
+
+@pytest.mark.parametrize("name", SHOWN)
 def test_the_script_shows_the_failure(tmp_path: Path, name: str) -> None:
     """Run with NumPy alone, the script finds the failure and ends in 1."""
     evidence = evidence_for(TF1[name], layer_inputs(TF1)[name])
@@ -98,13 +101,13 @@ def test_what_is_no_number_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("conv2d", "filters"),
-        ("lambda", "rows"),
-        ("activation", "channels"),
+        pytest.param("conv2d", "filters", marks=pytest.mark.slow),
+        pytest.param("lambda", "rows", marks=pytest.mark.slow),
+        pytest.param("activation", "channels", marks=pytest.mark.slow),
         ("max_pooling2d", "channels"),
-        ("dense", "units"),
-        ("activation_1", ""),
-        ("dense_2", ""),
+        pytest.param("dense", "units", marks=pytest.mark.slow),
+        pytest.param("activation_1", "", marks=pytest.mark.slow),
+        pytest.param("dense_2", "", marks=pytest.mark.slow),
     ],
 )
 def test_large_layers_are_cut_around_the_worst(tmp_path: Path, name: str, part: str) -> None:

@@ -124,6 +124,7 @@ def test_program_that_does_not_answer_is_refused(body: str, words: str, written:
         ProgramPort(written(body, head=False), SMALL)
 
 
+@pytest.mark.slow  # waits
 def test_program_that_takes_too_long_is_ended_with_what_it_started(written: Any, tmp_path: Path) -> None:
     """After the time is over nothing of it runs on, not even a child that keeps its output open."""
     mark = tmp_path / "mark"

@@ -19,6 +19,7 @@ from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.checks.lrn import check_lrn
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.weights import check_weights
+from alexnet_ref.power.miniature import miniature
 from alexnet_ref.report import Report
 from alexnet_ref.verify import verify
 from reference import InvalidInput
@@ -32,6 +33,8 @@ TF1 = reference.ARCHITECTURES["tf1_graph"]
 KERAS = reference.ARCHITECTURES["keras_sequential"]
 QUICK = (check_facts, check_probes, check_lrn, check_agreement)
 Build = Callable[[Any], Any]
+FEW = miniature(TF1)
+SIZES = (22, 24, 28, 36)  # FEW's
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +55,26 @@ def ids(report: Report, status: Any) -> set[str]:
     return {check.id for check in report.of(status)}
 
 
-RIGHT: dict[str, tuple[str, Build]] = {
-    "sequential": ("torch.fx", lambda ports: ports.tf1_sequential()),
-    "functions": ("torch.fx", lambda ports: ports.TF1()),
-    "by hand": ("torch.fx", lambda ports: ports.ByHand()),
-    "apart": ("torch.fx", lambda ports: ports.Apart()),
-    "channels last": ("torch.export; not by torch.fx", lambda ports: ports.ChannelsLast()),
+RIGHT: dict[str, tuple[str, str]] = {  # {name: (how its steps are found, what builds it)}
+    "sequential": ("torch.fx", "tf1_sequential"),
+    "functions": ("torch.fx", "TF1"),
+    "by hand": ("torch.fx", "ByHand"),
+    "apart": ("torch.fx", "Apart"),
+    "channels last": ("torch.export; not by torch.fx", "ChannelsLast"),
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "by hand" else pytest.mark.slow) for name in RIGHT])
-def test_right_port_conforms(name: str, ports: Any) -> None:
+@pytest.fixture(params=["few channels", pytest.param("as documented", marks=pytest.mark.slow)])
+def sized(request: pytest.FixtureRequest, ports: Any) -> tuple[Any, reference.Architecture]:
+    """Return the number of filters and units of a port, and the network that it is a port of."""
+    return (SIZES, FEW) if request.param == "few channels" else (ports.DOCUMENTED, TF1)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_port_conforms(name: str, ports: Any, sized: tuple[Any, reference.Architecture]) -> None:
     """Every layer is found, in the way that is expected, described, fed by itself, and right."""
-    way, build = RIGHT[name]
-    report = quick(build(ports))
+    (way, build), (sizes, architecture) = RIGHT[name], sized
+    report = quick(getattr(ports, build)(sizes), architecture)
     assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
     assert str(report.environment["steps found by"]).startswith(way)
     undescribed = {f"{concept}.hyperparameters[{layer}]" for concept, layer in UNDESCRIBED.get(name, ())}
@@ -90,9 +99,10 @@ def test_a_bias_that_cannot_be_set_is_no_wrong_bias(ports: Any) -> None:
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_right_port_passes_every_check(name: str, ports: Any) -> None:
+def test_right_port_passes_every_check(name: str, ports: Any, sized: tuple[Any, reference.Architecture]) -> None:
     """Impulses, products and training included."""
-    report = quick(RIGHT[name][1](ports), checks=CHECKS)
+    sizes, architecture = sized
+    report = quick(getattr(ports, RIGHT[name][1])(sizes), architecture, checks=CHECKS)
     assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
     assert {check.kind for check in report.of("passed")} >= {"exact", "impulses", "bias", "variance", "scaling", "kept"}
 
@@ -101,7 +111,7 @@ def test_right_port_passes_every_check(name: str, ports: Any) -> None:
 def test_training_is_judged_however_dropout_is_written(ports: Any) -> None:
     """A module, a function with the flag, and a function that is called in training alone are all seen to drop."""
     for name in ("sequential", "functions", "by hand"):
-        report = quick(RIGHT[name][1](ports), checks=[check_dropout])
+        report = quick(getattr(ports, RIGHT[name][1])(), checks=[check_dropout])
         assert len(report.of("passed")) == 9, name
 
 
@@ -285,9 +295,9 @@ def test_wrong_port_of_the_second_document_is_rejected(layer: str, failed: str, 
 
 def test_verifying_changes_nothing(ports: Any) -> None:
     """Weights, buffers and the training flag are what they were, whatever was set, dropped and normalised meanwhile."""
-    port = ports.nn.Sequential(ports.TF1(), ports.nn.BatchNorm1d(10, affine=False)).train()
+    port = ports.nn.Sequential(ports.TF1(SIZES), ports.nn.BatchNorm1d(10, affine=False)).train()
     before = {name: value.clone() for name, value in port.state_dict().items()}
-    quick(port, checks=[check_probes, check_dropout])
+    quick(port, FEW, checks=[check_probes, check_dropout])
     assert port.training
     assert all(part.training for part in port.modules())
     assert all(ports.torch.equal(value, port.state_dict()[name]) for name, value in before.items())
@@ -362,7 +372,7 @@ def test_what_cannot_be_traced_is_rejected_all_the_same(ports: Any) -> None:
 
 def test_what_the_module_reports_of_itself(ports: Any) -> None:
     """The environment says version, device, threads, how steps were found, and every form of image that fits."""
-    environment = as_candidate(ports.TF1(), TF1).environment()
+    environment = as_candidate(ports.TF1(SIZES), FEW).environment()
     assert environment["torch"] == ports.torch.__version__
     assert environment["input"] == "(N, 1, 28, 28); it would take (N, 28, 28, 1) or (N, 28, 28) or (N, 784) as well"
     assert {"device", "threads", "oneDNN", "dtype"} <= set(environment)
