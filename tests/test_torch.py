@@ -64,13 +64,18 @@ RIGHT: dict[str, tuple[str, str]] = {  # {name: (how its steps are found, what b
 }
 
 
+def quick_at(*names: str) -> list[Any]:
+    """Return RIGHT's names as parameters, all but these slow."""
+    return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in RIGHT]
+
+
 @pytest.fixture(params=["few channels", pytest.param("as documented", marks=pytest.mark.slow)])
 def sized(request: pytest.FixtureRequest, ports: Any) -> tuple[Any, reference.Architecture]:
     """Return the number of filters and units of a port, and the network that it is a port of."""
     return (SIZES, FEW) if request.param == "few channels" else (ports.DOCUMENTED, TF1)
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("name", quick_at("functions", "by hand"))
 def test_right_port_conforms(name: str, ports: Any, sized: tuple[Any, reference.Architecture]) -> None:
     """Every layer is found, in the way that is expected, described, fed by itself, and right."""
     (way, build), (sizes, architecture) = RIGHT[name], sized
@@ -98,7 +103,7 @@ def test_a_bias_that_cannot_be_set_is_no_wrong_bias(ports: Any) -> None:
     assert {"conv.exact[conv1]", "conv.isolated[conv1]"} <= ids(report, "not checkable")
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("name", quick_at("sequential", "apart"))
 def test_right_port_passes_every_check(name: str, ports: Any, sized: tuple[Any, reference.Architecture]) -> None:
     """Impulses, products and training included."""
     sizes, architecture = sized
@@ -161,11 +166,11 @@ class Wrong:
     build: Build
     layer: str
     failed: tuple[str, ...]
-    architecture: reference.Architecture = TF1
+    architecture: reference.Architecture = FEW
 
 
 def _subclass(name: str, base: str, **methods: Any) -> Build:
-    return lambda ports: type(name, (getattr(ports, base),), methods)()
+    return lambda ports: type(name, (getattr(ports, base),), methods)(SIZES)
 
 
 def _functional() -> Any:
@@ -177,7 +182,7 @@ def _functional() -> Any:
 def _lrn(**changes: Any) -> Build:
     def build(ports: Any) -> Any:
         arguments = {"size": 9, "alpha": 0.001, "beta": 0.75, "k": 1.0} | changes
-        return ports.tf1_sequential(lrn=lambda: ports.nn.LocalResponseNorm(**arguments))
+        return ports.tf1_sequential(SIZES, lrn=lambda: ports.nn.LocalResponseNorm(**arguments))
 
     return build
 
@@ -217,10 +222,10 @@ WRONG = {
         ("pool.exact[pool3]",),
     ),
     "relu missing": Wrong(
-        lambda ports: ports.tf1_sequential(relu=False), "conv1", ("conv.hyperparameters[conv1]", "conv.exact[conv1]")
+        lambda ports: ports.tf1_sequential(SIZES, relu=False), "conv1", ("conv.hyperparameters[conv1]", "conv.exact[conv1]")
     ),
     "dropout keeps what it should drop": Wrong(
-        lambda ports: ports.tf1_sequential(rate=0.8),
+        lambda ports: ports.tf1_sequential(SIZES, rate=0.8),
         "drop1",
         ("dropout.hyperparameters[drop1]", "dropout.scaling[drop1]", "dropout.kept[drop1]"),
     ),
@@ -243,7 +248,7 @@ WRONG = {
         ("flatten.exact[flatten]",),
     ),
     "softmax added": Wrong(
-        lambda ports: ports.nn.Sequential(ports.tf1_sequential(), ports.nn.Softmax(dim=1)),
+        lambda ports: ports.nn.Sequential(ports.tf1_sequential(SIZES), ports.nn.Softmax(dim=1)),
         "out",
         ("dense.exact[out]",),
     ),
@@ -252,7 +257,7 @@ WRONG = {
 
 def _flattened_by(ports: Any, first: Any, **options: Any) -> Any:
     """Return a port whose images, 4×4 no longer, are made so before they are flattened."""
-    port = ports.tf1_sequential(**options)
+    port = ports.tf1_sequential(SIZES, **options)
     port[15] = ports.nn.Sequential(first, ports.nn.Flatten())
     return port
 
