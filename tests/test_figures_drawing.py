@@ -236,6 +236,7 @@ def test_every_picture_is_drawn(name: str, tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.iterdir()} == set(figures)
 
 
+@pytest.mark.slow  # draws every figure
 def test_taps_are_drawn_where_some_are_never_seen() -> None:
     """A network with a 3×3 window on a 1×1 map gets one picture more."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'alexnet-ref[docs]'")

@@ -23,14 +23,15 @@ from alexnet_ref.report.html import to_html
 from alexnet_ref.report.reproduction import CAP, Reproduction, reproduce
 from reference import Conv
 from reference.shapes import layer_inputs
+from tests.miniatures import MINIATURES
 from tests.test_html import Page, diagnosed
 from tests.wrong_ports import TF1, diagnosis_of, evidence_for
 
-# Sixteen million random weights take a second; a smaller dense layer has the same equation.
+NETWORKS = {f"{name}, few channels": architecture for name, architecture in MINIATURES.items()} | dict(reference.ARCHITECTURES)
 LAYERS = [
-    pytest.param(name, layer.name, marks=[pytest.mark.slow] if layer.name == "dense_1" else [])
-    for name, architecture in reference.ARCHITECTURES.items()
-    for layer in architecture.layers
+    pytest.param(name, layer.name, marks=[] if "few" in name else pytest.mark.slow)
+    for name, network in NETWORKS.items()
+    for layer in network.layers
 ]
 NAN = float("nan")
 
@@ -53,8 +54,8 @@ def made_of(architecture: str, layer: str, evidence: Evidence) -> Reproduction:
 @pytest.mark.parametrize(("architecture", "name"), LAYERS)
 def test_the_printed_equation_is_the_layers(architecture: str, name: str) -> None:
     """The lines that the script prints compute what the oracle computes, for every layer of both documents."""
-    layer = reference.ARCHITECTURES[architecture][name]
-    shape = layer_inputs(reference.ARCHITECTURES[architecture])[name]
+    layer = NETWORKS[architecture][name]
+    shape = layer_inputs(NETWORKS[architecture])[name]
     evidence = evidence_for(layer, shape, images=1)
     scope: dict[str, object] = {"np": np}
     exec(equation(layer, shape), scope)  # noqa: S102 - our own words, which the script's reader will run

@@ -189,7 +189,7 @@ def test_glorot_biases_are_zero(last: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["kernel", "bias"])
-@pytest.mark.parametrize("layer", SHAPES["tf1_graph"])
+@pytest.mark.parametrize("layer", [pytest.param(x, marks=pytest.mark.slow if x == "fc1" else []) for x in SHAPES["tf1_graph"]])
 def test_tf1_graph_starts_from_a_standard_normal(layer: str, part: str) -> None:
     """Mean 0 and variance 1, of kernels and biases alike, within exact tail bounds for n normal values.
 

@@ -72,6 +72,7 @@ PIPED = (
 CHECKS = [check_facts, check_agreement, check_output]
 
 
+@pytest.mark.slow  # starts some twenty processes
 def test_program_on_pipes_conforms(written: Any) -> None:
     """Images on standard input, the result on standard output: judged from end to end, on real and on designed images."""
     report = verify(ProgramPort(written(PIPED), SMALL), SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS)
