@@ -334,6 +334,7 @@ def test_a_changed_environment_is_told(whole: tuple[Architecture, Path, list[Eve
     assert notices == {"same": [], "other": [f"the environment has changed ({words}): the result may differ in low bits"]}
 
 
+@pytest.mark.slow  # two runs
 def test_without_lrn_is_another_network(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path) -> None:
     """Without LRN the folder says so, holds no LRN layer, differs in its network alone, and is not resumed with LRN."""
     import keras
