@@ -121,8 +121,13 @@ def test_no_check_is_lost(pytester: pytest.Pytester) -> None:
         (("--candidate", "a:b"), "*alexnet_ref.conformance needs --architecture", 4),
         (("--candidate", "a:b", "--architecture", "vgg"), "*invalid choice: 'vgg'*", 4),
         (("--candidate", "no_such_module:b", "--architecture", "tf1_graph"), "*could not be checked: no_such_module:b:*", 2),
-        ((*CANDIDATE, "--expected", "missing.toml"), "*could not be checked: missing.toml: cannot be read*", 2),
-        ((*CANDIDATE, "--params", "missing.npz"), "*could not be checked: *missing.npz*", 2),
+        pytest.param(
+            (*CANDIDATE, "--expected", "missing.toml"),
+            "*could not be checked: missing.toml: cannot be read*",
+            2,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param((*CANDIDATE, "--params", "missing.npz"), "*could not be checked: *missing.npz*", 2, marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_judged_is_said(pytester: pytest.Pytester, arguments: tuple[str, ...], message: str, code: int) -> None:

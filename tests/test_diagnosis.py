@@ -125,8 +125,9 @@ def test_dropout(word: str) -> None:
 
 def test_masks_are_explained_by_the_layers_own_mistakes() -> None:
     """A mistake that leaves the layer as documented is no explanation of its masks, and takes no time."""
-    x = np.ones((2, 3, 3, 4), np.float32)
-    _, found = explanations(TF1["drop2"], mistakes(TF1), Calls(x=x, inferred=x, trained=(x, x)))
+    layer, x = TF1["drop2"], np.ones((2, 3, 3, 4), np.float32)
+    assert isinstance(layer, Dropout)
+    _, found = explanations(layer, mistakes(TF1), Calls(x=x, inferred=x, trained=(x, x)))
     assert all("drop2" in hypothesis.mistake for hypothesis in found)
 
 
