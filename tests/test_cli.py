@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import reference
-from alexnet_ref import cli
+from alexnet_ref import cli, verify_command
+from alexnet_ref.power.miniature import miniature
 
 
 def run(*arguments: str) -> Result:
@@ -95,6 +96,7 @@ def test_summary_counts_weights_that_never_see_data() -> None:
     assert "786,432" in result.output
 
 
+@pytest.mark.slow  # a whole judgement of a documented network
 @pytest.mark.tf
 def test_verify_conforms_and_writes_json(tmp_path: Path) -> None:
     """`verify` on the correct model exits with 0, ends with the verdict, and writes the whole report."""
@@ -114,9 +116,12 @@ def test_verify_conforms_and_writes_json(tmp_path: Path) -> None:
 @pytest.mark.tf
 def test_verify_exits_with_one_for_a_wrong_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """`verify` on a wrong model exits with 1, names the first wrong layer, and shows what is wrong with it."""
-    from tests.mutants import MUTANTS
+    from tests import mutants
 
-    mutant = MUTANTS["lrn_alpha_over_window"]
+    few = {"tf1_graph": miniature(reference.ARCHITECTURES["tf1_graph"])}
+    monkeypatch.setattr(verify_command, "ARCHITECTURES", few)
+    monkeypatch.setattr(mutants, "NETWORKS", few)
+    mutant = mutants.MUTANTS["lrn_alpha_over_window"]
     monkeypatch.setattr("alexnet_ref.models.build_model", lambda *_: mutant.build())
     result = run("verify", "--architecture", "tf1_graph", "--images", "1")
     assert result.exit_code == 1, result.output
