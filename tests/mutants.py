@@ -31,6 +31,7 @@ class _Later:
 tf, keras = _Later("tensorflow"), _Later("keras")
 ours = _Later("alexnet_ref.layers")
 
+NETWORKS = dict(reference.ARCHITECTURES)  # what is built, by the document's name; a test may put smaller ones in their place
 Function = Callable[[Any, Any, bool], Any]  # (the right Keras layer, its input, training) → output
 
 
@@ -69,7 +70,7 @@ def _wrapped_class() -> Any:
 
 
 def _model(architecture: str, replacements: dict[str, Any]) -> Any:
-    description = reference.ARCHITECTURES[architecture]
+    description = NETWORKS[architecture]
     layers = [replacements.get(layer.name) or keras_layer(layer, description) for layer in description.layers]
     return keras.Sequential([keras.Input(description.input_shape), *layers])
 
@@ -78,7 +79,7 @@ def described(architecture: str, layer: str, kind: str, **changes: Any) -> Mutan
     """Return the mutant whose layer has other hyperparameters."""
 
     def build() -> Any:
-        description = reference.ARCHITECTURES[architecture]
+        description = NETWORKS[architecture]
         wrong = dataclasses.replace(description[layer], **changes)
         return _model(architecture, {layer: keras_layer(wrong, description)})
 
@@ -94,7 +95,7 @@ def functional(architecture: str, layer: str, kind: str, function: Function) -> 
     """Return the mutant that applies a wrong function with the right weights."""
 
     def build() -> Any:
-        description = reference.ARCHITECTURES[architecture]
+        description = NETWORKS[architecture]
         right = keras_layer(description[layer], description)
         return _model(architecture, {layer: _wrapped_class()(right, function)})
 

@@ -21,6 +21,7 @@ from reference.forward import apply
 from reference.params import all_param_shapes
 from reference.shapes import layer_inputs, unseen_weights
 from tests import networks as n
+from tests.miniatures import MINIATURES, material
 from tests.strategies import integers, signed
 
 pytestmark = pytest.mark.tf
@@ -121,28 +122,28 @@ def _swapped(architecture: Architecture, first: str, second: str) -> Architectur
     return replace(architecture, layers=tuple(other.get(layer.name, layer) for layer in architecture.layers))
 
 
+KERAS, TF1 = MINIATURES["keras_sequential"], MINIATURES["tf1_graph"]  # few channels
 WRONG = {
-    "lrn and relu swapped": _swapped(KERAS_SEQUENTIAL, "lambda", "activation"),
-    "alpha over the window": _changed(KERAS_SEQUENTIAL, "lambda_1", alpha=1.0 / 11),
-    "alpha over the window, tf1_graph": _changed(TF1_GRAPH, "norm1", alpha=0.001 / 81),
-    "radius as window": _changed(TF1_GRAPH, "norm2", depth_radius=2),
-    "beta 0.7501": _changed(TF1_GRAPH, "norm3", beta=0.7501),
-    "no relu": _changed(TF1_GRAPH, "fc2", activation=None),
-    "logits for softmax": _changed(KERAS_SEQUENTIAL, "dense_2", activation=None),
+    "lrn and relu swapped": _swapped(KERAS, "lambda", "activation"),
+    "alpha over the window": _changed(KERAS, "lambda_1", alpha=1.0 / 11),
+    "alpha over the window, tf1_graph": _changed(TF1, "norm1", alpha=0.001 / 81),
+    "radius as window": _changed(TF1, "norm2", depth_radius=2),
+    "beta 0.7501": _changed(TF1, "norm3", beta=0.7501),
+    "no relu": _changed(TF1, "fc2", activation=None),
+    "logits for softmax": _changed(KERAS, "dense_2", activation=None),
 }
 
 
 @functools.cache
 def _right(architecture: Architecture) -> tuple[reference.Params, n.Array, n.Expected]:
-    params = reference.init_params(architecture, 7)
-    x = signed((1, *architecture.input_shape), 3, dtype=np.float32)
+    params, x = material(architecture, 1)
     return params, x, n.end_to_end(architecture, params, x)
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_a_wrong_network_is_rejected(wrong: Architecture) -> None:
     """A Keras model with one layer wrong fails the comparison, alone and end to end."""
-    architecture = reference.ARCHITECTURES[wrong.name]
+    architecture = MINIATURES[wrong.name]
     params, x, expected = _right(architecture)
     outputs = n.tapped(build_model(wrong, params))(x)
     outputs = {layer.name: outputs[layer.name] for layer in architecture.layers}

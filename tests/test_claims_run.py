@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from alexnet_ref.claims import CLAIMS, Evidence, Finding
+from alexnet_ref.claims import CLAIMS, Evidence, Finding, speed
 from alexnet_ref.claims.clock import ROUNDS, SHORT_ROUNDS, Timed, Work, least_wins, time_pair
 from alexnet_ref.claims.run import read_run, train_command
 from alexnet_ref.mnist import load
@@ -289,8 +289,11 @@ def test_the_clock_takes_turns() -> None:
 @pytest.mark.parametrize(
     ("wins", "verdict"), [pytest.param(20, "holds", marks=pytest.mark.slow), (0, "contradicted"), (10, "not checkable here")]
 )
-def test_timing_decides(claim: Any, wins: int, verdict: str) -> None:
-    """Each timing claim's verdict follows the clock; both pieces of work run, once."""
+def test_timing_decides(claim: Any, wins: int, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each timing claim's verdict follows the clock; both pieces of work run, once, where --slow builds them."""
+    if wins != 20:
+        for made in ("_pass", "_step"):
+            monkeypatch.setattr(speed, made, lambda *_, **__: None)
 
     def clock(first: Work, second: Work) -> Timed:
         if wins == 20:  # once is enough

@@ -69,7 +69,7 @@ def test_dense_is_exact_on_integers(sizes: tuple[int, ...], seed: int) -> None:
 @pytest.mark.parametrize(
     ("layer", "inputs"),
     [
-        pytest.param(layer, inputs, id=layer.name, marks=pytest.mark.slow if layer.name == "dense_1" else ())
+        pytest.param(layer, inputs, id=layer.name, marks=pytest.mark.slow if layer.name in {"dense_1", "fc1"} else ())
         for layer, inputs in DOCUMENTED
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alexnet_ref.train import train
+from alexnet_ref.train import meeting, train
 from alexnet_ref.train.cluster import Cluster, read_cluster
 from alexnet_ref.train.distribution import Distribution, check_divides
 from alexnet_ref.train.meeting import meet
@@ -93,6 +93,12 @@ def test_who_is_missing_is_named() -> None:
 
 
 # ---- The meeting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a worker that comes before the first one try again soon."""
+    monkeypatch.setattr(meeting, "RETRY_SECONDS", 0.01)
 
 
 def clusters(count: int) -> list[Cluster]:

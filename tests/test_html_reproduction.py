@@ -23,14 +23,15 @@ from alexnet_ref.report.html import to_html
 from alexnet_ref.report.reproduction import CAP, Reproduction, reproduce
 from reference import Conv
 from reference.shapes import layer_inputs
+from tests.miniatures import MINIATURES
 from tests.test_html import Page, diagnosed
 from tests.wrong_ports import TF1, diagnosis_of, evidence_for
 
-# Sixteen million random weights take a second; a smaller dense layer has the same equation.
+NETWORKS = {f"{name}, few channels": architecture for name, architecture in MINIATURES.items()} | dict(reference.ARCHITECTURES)
 LAYERS = [
-    pytest.param(name, layer.name, marks=[pytest.mark.slow] if layer.name == "dense_1" else [])
-    for name, architecture in reference.ARCHITECTURES.items()
-    for layer in architecture.layers
+    pytest.param(name, layer.name, marks=[] if "few" in name else pytest.mark.slow)
+    for name, network in NETWORKS.items()
+    for layer in network.layers
 ]
 NAN = float("nan")
 
@@ -53,8 +54,8 @@ def made_of(architecture: str, layer: str, evidence: Evidence) -> Reproduction:
 @pytest.mark.parametrize(("architecture", "name"), LAYERS)
 def test_the_printed_equation_is_the_layers(architecture: str, name: str) -> None:
     """The lines that the script prints compute what the oracle computes, for every layer of both documents."""
-    layer = reference.ARCHITECTURES[architecture][name]
-    shape = layer_inputs(reference.ARCHITECTURES[architecture])[name]
+    layer = NETWORKS[architecture][name]
+    shape = layer_inputs(NETWORKS[architecture])[name]
     evidence = evidence_for(layer, shape, images=1)
     scope: dict[str, object] = {"np": np}
     exec(equation(layer, shape), scope)  # noqa: S102 - our own words, which the script's reader will run
@@ -65,7 +66,10 @@ def test_the_printed_equation_is_the_layers(architecture: str, name: str) -> Non
     assert (np.abs(again - evidence.expected) <= bounds.allowed(layer, params, evidence.x.astype(np.float64), FLOAT64)).all()
 
 
-@pytest.mark.parametrize("name", ["conv1", "pool1", "norm1", "drop1", "flatten", "fc1", "out"])
+SHOWN = ["norm1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv1", "pool1", "drop1", "flatten", "fc1", "out"))]
+
+
+@pytest.mark.parametrize("name", SHOWN)
 def test_the_script_shows_the_failure(tmp_path: Path, name: str) -> None:
     """Run with NumPy alone, the script finds the failure and ends in 1."""
     evidence = evidence_for(TF1[name], layer_inputs(TF1)[name])
@@ -98,13 +102,13 @@ def test_what_is_no_number_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("conv2d", "filters"),
-        ("lambda", "rows"),
-        ("activation", "channels"),
+        pytest.param("conv2d", "filters", marks=pytest.mark.slow),
+        pytest.param("lambda", "rows", marks=pytest.mark.slow),
+        pytest.param("activation", "channels", marks=pytest.mark.slow),
         ("max_pooling2d", "channels"),
-        ("dense", "units"),
-        ("activation_1", ""),
-        ("dense_2", ""),
+        pytest.param("dense", "units", marks=pytest.mark.slow),
+        pytest.param("activation_1", "", marks=pytest.mark.slow),
+        pytest.param("dense_2", "", marks=pytest.mark.slow),
     ],
 )
 def test_large_layers_are_cut_around_the_worst(tmp_path: Path, name: str, part: str) -> None:

@@ -54,7 +54,7 @@ def test_a_right_layer_passes(run: LayerFunction) -> None:
     assert [check.status for check in checks(norm(), run)] == ["passed"]
 
 
-@pytest.mark.parametrize("name", ["norm1", "norm2", "norm3"])
+@pytest.mark.parametrize("name", ["norm1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("norm2", "norm3"))])
 @pytest.mark.parametrize("field", ["alpha", "beta", "bias"])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_hundred_thousandth_shows(name: str, field: str, sign: int) -> None:

@@ -148,7 +148,7 @@ def test_full_test_set_with_few_training_digits_is_a_subset(full_mnist: Path, tm
     assert_holds(tmp_path, few)
 
 
-@pytest.mark.parametrize("part", [Y_TRAIN, X_TEST, Y_TEST], ids=lambda part: part.key)
+@pytest.mark.parametrize("part", [pytest.param(Y_TRAIN, marks=pytest.mark.slow), X_TEST, Y_TEST], ids=lambda part: part.key)
 def test_published_size_without_published_checksum_is_refused(folder: Path, part: Part) -> None:
     """Files of MNIST's full size that are not MNIST are refused, with the file, the checksum expected and received."""
     count = part.most

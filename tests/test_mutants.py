@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import pytest
 
+import reference
 from alexnet_ref.checks import CHECKS
 from alexnet_ref.checks.agreement import check_agreement
 from alexnet_ref.checks.impulses import check_impulses
+from alexnet_ref.power.miniature import miniature
 from alexnet_ref.verify import verify
+from tests import mutants
 from tests.mutants import MUTANTS, Mutant
 
 pytestmark = pytest.mark.tf
 
 
-# Each takes a second or two: without --slow, one of each concept, of the smaller network where it has one.
+# Each takes a second or two: without --slow, one of each concept, with few channels, of the smaller network where it has one.
 SMALLER = sorted(MUTANTS, key=lambda name: MUTANTS[name].architecture != "tf1_graph")
 FIRST = {next(name for name in SMALLER if name.startswith(concept)) for concept in {name.partition("_")[0] for name in MUTANTS}}
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in MUTANTS],
+    ("name", "size"),
+    [
+        *((name, "few channels") for name in MUTANTS if name in FIRST),
+        *(pytest.param(name, "as documented", marks=pytest.mark.slow) for name in MUTANTS),
+    ],
 )
-def test_mutant_is_rejected(name: str, request: pytest.FixtureRequest) -> None:
+def test_mutant_is_rejected(name: str, size: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant does not conform, its own layer is the first wrong one, and the check meant for it is among those that fail."""
     mutant: Mutant = MUTANTS[name]
+    if size == "few channels":
+        for document, architecture in reference.ARCHITECTURES.items():
+            monkeypatch.setitem(mutants.NETWORKS, document, miniature(architecture))
     if mutant.kind not in ("scaling", "kept", "independent"):
         request.getfixturevalue("few_masks")
     # Only precision needs real digits to show; probes reject the others without them, and without impulses: it saves time.
     slow = {check_impulses} if mutant.kind == "isolated" else {check_agreement, check_impulses}
     checks = [check for check in CHECKS if check not in slow]
-    report = verify(mutant.build(), mutant.architecture, batch_size=1, checks=checks, diagnosis=False)
+    report = verify(mutant.build(), mutants.NETWORKS[mutant.architecture], batch_size=1, checks=checks, diagnosis=False)
     assert not report.conforms
     assert report.first_wrong_layer == mutant.layer
     assert mutant.kind in {check.kind for check in report.of("failed") if check.layer == mutant.layer}

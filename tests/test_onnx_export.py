@@ -36,7 +36,7 @@ NO_TRAINING = "an inference graph has no training mode"
 @pytest.mark.parametrize(
     ("name", "layout"),
     [
-        ("tf1_graph", "NHWC"),
+        pytest.param("tf1_graph", "NHWC", marks=pytest.mark.slow),
         pytest.param("tf1_graph", "NCHW", marks=pytest.mark.slow),
         pytest.param("keras_sequential", "NHWC", marks=pytest.mark.slow),
         pytest.param("keras_sequential", "NCHW", marks=pytest.mark.slow),
@@ -135,11 +135,17 @@ def _export(*arguments: str) -> Any:
 
 
 def test_the_command_writes_a_file_that_can_be_read(tmp_path: Path) -> None:
-    """`export` writes the model with the seed's weights, or with those of an .npz."""
-    file, archive = tmp_path / "port.onnx", tmp_path / "params.npz"
+    """`export` writes the model with the seed's weights."""
+    file = tmp_path / "port.onnx"
     assert _export("tf1_graph", "--out", str(file), "--seed", "5").exit_code == 0
     bias = reference.init_params("tf1_graph", 5)["out"]["bias"]
     assert np.array_equal(onnx.numpy_helper.to_array(tensor(read(file), "out/bias")), bias)
+
+
+@pytest.mark.slow
+def test_the_command_writes_given_weights(tmp_path: Path) -> None:
+    """`export` writes the model with the weights of an .npz."""
+    file, archive = tmp_path / "port.onnx", tmp_path / "params.npz"
     params = reference.init_params("tf1_graph", 6)
     np.savez(archive, **{f"{layer}/{part}": value for layer, parts in params.items() for part, value in parts.items()})  # type: ignore[arg-type]  # its stub
     assert _export("tf1_graph", "--out", str(file), "--params", str(archive), "--layout", "NHWC").exit_code == 0

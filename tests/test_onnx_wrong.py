@@ -147,7 +147,24 @@ WRONG: dict[str, tuple[str, Callable[[Any], None]]] = {
 }
 
 
-@pytest.mark.parametrize(("layer", "change"), WRONG.values(), ids=list(WRONG))
+# Without --slow, one or two of each layer.
+FIRST = (
+    "SAME is symmetric",
+    "pool pads before",
+    "LRN's alpha divided twice",
+    "no LRN",
+    "dropout scales at inference",
+    "flattened in another order",
+    "leaky ReLU",
+    "no bias",
+    "softmax over the batch",
+)
+
+
+@pytest.mark.parametrize(
+    ("layer", "change"),
+    [pytest.param(*case, id=name, marks=[] if name in FIRST else pytest.mark.slow) for name, case in WRONG.items()],
+)
 def test_a_wrong_model_is_rejected_at_its_layer(layer: str, change: Callable[[Any], None]) -> None:
     """The model does not conform; the first layer that is wrong is the changed one, and no layer before it is."""
     model, params = tiny()
@@ -195,7 +212,15 @@ def test_what_is_no_matter_of_order_is_not_told_as_one() -> None:
     assert report.diagnoses == ()
 
 
-@pytest.mark.parametrize(("layer", "part"), [("conv", "kernel"), ("fc1", "kernel"), ("fc2", "kernel"), ("fc1", "bias")])
+@pytest.mark.parametrize(
+    ("layer", "part"),
+    [
+        ("conv", "kernel"),
+        pytest.param("fc1", "kernel", marks=pytest.mark.slow),
+        pytest.param("fc2", "kernel", marks=pytest.mark.slow),
+        ("fc1", "bias"),
+    ],
+)
 def test_weights_that_were_moved_wrongly_are_rejected(layer: str, part: str) -> None:
     """One weight that is another's, where the right ones are known, fails the check of this layer's weights and no other."""
     model, params = tiny()

@@ -6,8 +6,10 @@ FALSE_ALARM (1e-9) of all seeds; the seeds here are fixed or drawn by Hypothesis
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -71,28 +73,39 @@ def small(recipe: Recipe) -> Architecture:
     return Architecture(name="small", input_shape=(3, 5, 4), layers=layers, recipe=recipe)
 
 
+# The layers from seed 0 are drawn one after the other; the second dense layer's sixteen million weights take a second.
+QUICK = ("conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4", "dense")
+GLOROT_LAYERS = [pytest.param(layer, marks=[] if layer in QUICK else pytest.mark.slow) for layer in GLOROT]
 GLOROT_RECIPE = ARCHITECTURES["keras_sequential"].recipe
 NORMAL_RECIPE = ARCHITECTURES["tf1_graph"].recipe
 
 
-@pytest.fixture(scope="module")
-def drawn() -> dict[str, Draws]:
-    """Return both architectures' parameters from seed 0; to be read only."""
-    return {name: init_params(architecture) for name, architecture in ARCHITECTURES.items()}
+@cache
+def drawn(name: str, last: str | None = None) -> Draws:
+    """Return the architecture's parameters from seed 0, up to a layer's; to be read only."""
+    architecture = ARCHITECTURES[name]
+    end = None if last is None else [layer.name for layer in architecture.layers].index(last) + 1
+    return init_params(dataclasses.replace(architecture, layers=architecture.layers[:end]))
+
+
+def glorot(layer: str) -> Array:
+    """Return the kernel of this layer of keras_sequential."""
+    return drawn("keras_sequential", "dense" if layer in QUICK else None)[layer]["kernel"]
 
 
 # ---- Names, shapes, seeds ----------------------------------------------------------------------------------------------
 
 
-def test_params_have_the_documents_shapes(architecture: Architecture, drawn: dict[str, Draws]) -> None:
+@pytest.mark.parametrize("name", ["tf1_graph", pytest.param("keras_sequential", marks=pytest.mark.slow)])
+def test_params_have_the_documents_shapes(name: str) -> None:
     """Every layer that has parameters has a kernel and a bias of the document's shape, in float32, in its order."""
-    params = drawn[architecture.name]
-    expected = {layer: {"kernel": shape, "bias": shape[-1:]} for layer, shape in SHAPES[architecture.name].items()}
+    params = drawn(name)
+    expected = {layer: {"kernel": shape, "bias": shape[-1:]} for layer, shape in SHAPES[name].items()}
     assert {layer: {part: array.shape for part, array in parts.items()} for layer, parts in params.items()} == expected
     assert list(params) == list(expected)
     assert {array.dtype for parts in params.values() for array in parts.values()} == {np.dtype(np.float32)}
-    assert sum(array.size for parts in params.values() for array in parts.values()) == golden.TOTALS[architecture.name]
-    check_params(architecture, params)
+    assert sum(array.size for parts in params.values() for array in parts.values()) == golden.TOTALS[name]
+    check_params(ARCHITECTURES[name], params)
 
 
 @given(seed=st.integers(0, 2**64))
@@ -143,46 +156,47 @@ def normal_cdf(v: float) -> float:
     return 0.5 * math.erfc(-v / math.sqrt(2))
 
 
-@pytest.mark.parametrize("layer", GLOROT)
-def test_glorot_kernels_fill_their_range(layer: str, drawn: dict[str, Draws]) -> None:
+@pytest.mark.parametrize("layer", GLOROT_LAYERS)
+def test_glorot_kernels_fill_their_range(layer: str) -> None:
     """No weight lies beyond √(6 / (fan_in + fan_out)), and the largest comes as near to it as n uniform draws must.
 
     P(all |w| < limit·(1 − ε)) = (1 − ε)ⁿ = FALSE_ALARM. Rounding to float32 adds at most one rounding.
     """
-    largest = float(np.abs(drawn["keras_sequential"][layer]["kernel"]).max())
+    largest = float(np.abs(glorot(layer)).max())
     n = math.prod(SHAPES["keras_sequential"][layer])
     assert largest <= GLOROT[layer] * (1 + FLOAT32.u)
     assert largest >= GLOROT[layer] * math.exp(math.log(FALSE_ALARM) / n) * (1 - FLOAT32.u)
 
 
-@pytest.mark.parametrize("layer", GLOROT)
-def test_glorot_kernels_have_mean_and_variance(layer: str, drawn: dict[str, Draws]) -> None:
+@pytest.mark.parametrize("layer", GLOROT_LAYERS)
+def test_glorot_kernels_have_mean_and_variance(layer: str) -> None:
     """The mean is 0 and the variance limit²/3, within Hoeffding's bound for n values in a range.
 
     w/limit lies in −1 … 1: P(|mean| > t) ≤ 2·exp(−n·t²/2); (w/limit)² in 0 … 1: P(|mean − ⅓| > t) ≤ 2·exp(−2·n·t²). Rounding to
     float32 moves w/limit by at most u, its square by at most 2·u.
     """
-    kernel = drawn["keras_sequential"][layer]["kernel"].ravel().astype(float) / GLOROT[layer]
+    kernel = glorot(layer).ravel().astype(float) / GLOROT[layer]
     n = math.prod(SHAPES["keras_sequential"][layer])
     assert abs(kernel.mean()) <= math.sqrt(2 * LOG / n) + FLOAT32.u
     assert abs((kernel**2).mean() - 1 / 3) <= math.sqrt(LOG / (2 * n)) + 3 * FLOAT32.u
 
 
-def test_glorot_biases_are_zero(drawn: dict[str, Draws]) -> None:
-    """keras_sequential's biases start at exactly zero."""
-    for layer, parts in drawn["keras_sequential"].items():
+@pytest.mark.parametrize("last", ["dense", pytest.param("dense_2", marks=pytest.mark.slow)])
+def test_glorot_biases_are_zero(last: str) -> None:
+    """keras_sequential's biases start at exactly zero, up to this layer's."""
+    for layer, parts in drawn("keras_sequential", last).items():
         assert_equal(parts["bias"], np.zeros(SHAPES["keras_sequential"][layer][-1:], np.float32))
 
 
 @pytest.mark.parametrize("part", ["kernel", "bias"])
-@pytest.mark.parametrize("layer", SHAPES["tf1_graph"])
-def test_tf1_graph_starts_from_a_standard_normal(layer: str, part: str, drawn: dict[str, Draws]) -> None:
+@pytest.mark.parametrize("layer", [pytest.param(x, marks=pytest.mark.slow if x == "fc1" else []) for x in SHAPES["tf1_graph"]])
+def test_tf1_graph_starts_from_a_standard_normal(layer: str, part: str) -> None:
     """Mean 0 and variance 1, of kernels and biases alike, within exact tail bounds for n normal values.
 
     P(|mean| > t) ≤ 2·exp(−n·t²/2). n·variance is χ²: P(> n + 2·√(n·l) + 2·l) ≤ exp(−l) and P(< n − 2·√(n·l)) ≤ exp(−l) (Laurent &
     Massart 2000, lemma 1), with exp(−l) = FALSE_ALARM / 2. Rounding to float32 is relative: u of |w|, 2·u of w².
     """
-    values = drawn["tf1_graph"][layer][part].ravel().astype(float)
+    values = drawn("tf1_graph")[layer][part].ravel().astype(float)
     n = len(values)
     square = (values**2).sum()
     assert abs(values.mean()) <= math.sqrt(2 * LOG / n) + FLOAT32.u * np.abs(values).mean()
@@ -195,11 +209,9 @@ def test_tf1_graph_starts_from_a_standard_normal(layer: str, part: str, drawn: d
     [("keras_sequential", "conv2d", uniform_cdf(GLOROT["conv2d"])), ("tf1_graph", "conv2", normal_cdf)],
     ids=["uniform", "normal"],
 )
-def test_params_have_the_documented_distribution(
-    name: str, layer: str, cdf: Callable[[float], float], drawn: dict[str, Draws]
-) -> None:
+def test_params_have_the_documented_distribution(name: str, layer: str, cdf: Callable[[float], float]) -> None:
     """The whole distribution is the documented one: no quantile is off by more than n draws allow."""
-    values = drawn[name][layer]["kernel"].ravel()[:50_000]
+    values = drawn(name, layer)[layer]["kernel"].ravel()[:50_000]
     assert cdf_distance(values, cdf) <= cdf_allowed(len(values))
 
 

@@ -34,7 +34,6 @@ def slices(*rows: tuple[str, reference.Architecture, int], marks: Sequence[pytes
 
 
 SLICES = [
-    *slices(("onnx", TF1, 4)),
     *slices(("onnx", TF1, 14), ("onnx", KERAS, 10), ("torch", TF1, 4), marks=[pytest.mark.slow]),
     *slices(("keras", TF1, 6), ("keras", KERAS, 6), marks=[pytest.mark.slow, pytest.mark.tf]),
 ]
@@ -42,7 +41,10 @@ SLICES = [
 
 @pytest.mark.parametrize(("framework", "network", "sample"), SLICES)
 def test_a_slice_of_the_catalogue_is_rejected_and_named(framework: str, network: reference.Architecture, sample: int) -> None:
-    """Mistakes of as many families as there are: each that can be built and shown is rejected, and named as first choice."""
+    """Mistakes of as many families as there are: each that can be built and shown is rejected, and named as first choice.
+
+    Without --slow one is, in the test of numbers that NumPy has not.
+    """
     if framework == "torch":
         pytest.importorskip("torch", reason="PyTorch is not installed")
     found = list(outcomes(framework, chosen(network, sample=sample, seed=1)))
@@ -67,6 +69,7 @@ def test_numbers_that_numpy_has_not_are_judged() -> None:
     assert (found.fate, found.named[:1]) == ("rejected", (mistake.id,))
 
 
+@pytest.mark.slow  # a whole judgement, which stops nowhere
 def test_a_port_without_mistake_would_be_missed() -> None:
     """What is judged right is counted as missed, not as rejected: a mistake that is none shows that the count can fail."""
     from dataclasses import replace
@@ -88,6 +91,7 @@ def command(*options: str | Path) -> Result:
     return CliRunner().invoke(main, ["power", *map(str, options)])
 
 
+@pytest.mark.slow  # a right port and two mistakes
 def test_the_command_writes_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON and Markdown hold what became of two mistakes, the goals are met; what was written is not judged again."""
     monkeypatch.setattr(importlib.import_module("alexnet_ref.power.command"), "RIGHT_SEEDS", 1)  # of right ports, judged as well

@@ -72,6 +72,7 @@ PIPED = (
 CHECKS = [check_facts, check_agreement, check_output]
 
 
+@pytest.mark.slow  # starts some twenty processes
 def test_program_on_pipes_conforms(written: Any) -> None:
     """Images on standard input, the result on standard output: judged from end to end, on real and on designed images."""
     report = verify(ProgramPort(written(PIPED), SMALL), SMALL, images=IMAGES, checks=CHECKS, diagnosis=False, params=PARAMS)
@@ -124,6 +125,7 @@ def test_program_that_does_not_answer_is_refused(body: str, words: str, written:
         ProgramPort(written(body, head=False), SMALL)
 
 
+@pytest.mark.slow  # waits
 def test_program_that_takes_too_long_is_ended_with_what_it_started(written: Any, tmp_path: Path) -> None:
     """After the time is over nothing of it runs on, not even a child that keeps its output open."""
     mark = tmp_path / "mark"

@@ -322,6 +322,7 @@ def test_unseen_weights_have_no_effect(n: tuple[int, int], k: tuple[int, int], s
     assert reference.unseen_weights(layer, (*n, 2)) == 6 * k[0] * k[1] - seen
 
 
+@pytest.mark.slow  # two runs with every weight; that any network's unseen weights have none is tested above
 def test_unseen_weights_of_keras_sequential_have_no_effect() -> None:
     """Changing all 1,966,080 unseen weights changes no bit of any output; changing one more weight does."""
     architecture = ARCHITECTURES["keras_sequential"]

@@ -65,6 +65,7 @@ def test_each_kind_of_layer_has_its_faults() -> None:
     assert names[Conv] == ["one weight (1)", "one weight (2)", "one bias", "all weights"]
 
 
+@pytest.mark.slow  # every parameter of every layer, halved again and again
 def test_the_goals_for_slack_are_met() -> None:
     """tf1_graph: medians over layers of at most 50 for the maximum test on probes, at most 5 for the variance."""
     found = medians(slack(ARCHITECTURES["tf1_graph"], images=2))

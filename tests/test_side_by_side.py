@@ -10,8 +10,9 @@ from alexnet_ref.tolerances.mistakes import mistakes
 from alexnet_ref.tolerances.others import OTHERS, Constants
 from alexnet_ref.tolerances.report import table
 from alexnet_ref.tolerances.side_by_side import OURS, judge
-from reference import ARCHITECTURES, Architecture, init_params
+from reference import Architecture, init_params
 from reference.shapes import layer_shapes
+from tests.miniatures import MINIATURES
 
 
 @pytest.mark.parametrize("constants", OTHERS, ids=lambda constants: constants.name)
@@ -26,7 +27,7 @@ def test_constants_accept_up_to_themselves(constants: Constants) -> None:
     assert not constants.accepts(expected[:2], expected)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda architecture: architecture.name)
+@pytest.mark.parametrize("architecture", MINIATURES.values(), ids=lambda architecture: architecture.name)
 def test_every_mistake_keeps_the_shape(architecture: Architecture) -> None:
     """A mistake at a layer changes its values, not its shape: no judge is helped by shapes."""
     shapes = [architecture.input_shape, *layer_shapes(architecture).values()]
@@ -40,7 +41,7 @@ def test_every_mistake_keeps_the_shape(architecture: Architecture) -> None:
 
 def test_alpha_over_the_window_is_found_in_each_way_of_judging_layers() -> None:
     """tf1_graph's alpha divided once more: ours finds it on digits and on the probe."""
-    architecture = ARCHITECTURES["tf1_graph"]
+    architecture = MINIATURES["tf1_graph"]
     params, x = init_params(architecture), draw_images(architecture, "real", 2, np.random.default_rng(0))
     mistake = next(m for m in mistakes(architecture) if (m.layer, m.name) == ("norm1", "alpha over the window"))
     verdicts = dict(judge(architecture, params, x, mistake.run, at="norm1"))

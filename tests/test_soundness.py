@@ -24,9 +24,10 @@ from alexnet_ref.tolerances.soundness import Tally, builder, judged, soundness
 from reference import ARCHITECTURES, Architecture, Conv, Layer, Resize, layer_shapes
 
 KINDS = ["NumPy matrix product", *(f"NumPy {order.name}" for order in ORDERS)]
+QUICK = ("NumPy matrix product", "NumPy sequential", "NumPy winograd")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.slow) for kind in KINDS])
 def test_no_order_of_summation_is_a_false_alarm(kind: str) -> None:
     """float32 written out in each order passes every check on eight random networks, two for each kind of data."""
     tally = soundness(kind, seed=20, drawn=8, documented=())
@@ -34,7 +35,8 @@ def test_no_order_of_summation_is_a_false_alarm(kind: str) -> None:
     assert tally.comparisons > 50
 
 
-@pytest.mark.parametrize("data", ["coherent", pytest.param("scaled", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["coherent", "scaled"])
 def test_a_documented_network_is_no_false_alarm(data: Data) -> None:
     """NumPy's float32 of tf1_graph passes on coherent and on badly scaled data; random and real data are in the long run."""
     checks = list(judged(builder("NumPy matrix product"), ARCHITECTURES["tf1_graph"], data, 3))

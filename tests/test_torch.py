@@ -19,6 +19,7 @@ from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.checks.lrn import check_lrn
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.weights import check_weights
+from alexnet_ref.power.miniature import miniature
 from alexnet_ref.report import Report
 from alexnet_ref.verify import verify
 from reference import InvalidInput
@@ -32,6 +33,8 @@ TF1 = reference.ARCHITECTURES["tf1_graph"]
 KERAS = reference.ARCHITECTURES["keras_sequential"]
 QUICK = (check_facts, check_probes, check_lrn, check_agreement)
 Build = Callable[[Any], Any]
+FEW = miniature(TF1)
+SIZES = (22, 24, 28, 36)  # FEW's
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +55,31 @@ def ids(report: Report, status: Any) -> set[str]:
     return {check.id for check in report.of(status)}
 
 
-RIGHT: dict[str, tuple[str, Build]] = {
-    "sequential": ("torch.fx", lambda ports: ports.tf1_sequential()),
-    "functions": ("torch.fx", lambda ports: ports.TF1()),
-    "by hand": ("torch.fx", lambda ports: ports.ByHand()),
-    "apart": ("torch.fx", lambda ports: ports.Apart()),
-    "channels last": ("torch.export; not by torch.fx", lambda ports: ports.ChannelsLast()),
+RIGHT: dict[str, tuple[str, str]] = {  # {name: (how its steps are found, what builds it)}
+    "sequential": ("torch.fx", "tf1_sequential"),
+    "functions": ("torch.fx", "TF1"),
+    "by hand": ("torch.fx", "ByHand"),
+    "apart": ("torch.fx", "Apart"),
+    "channels last": ("torch.export; not by torch.fx", "ChannelsLast"),
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "by hand" else pytest.mark.slow) for name in RIGHT])
-def test_right_port_conforms(name: str, ports: Any) -> None:
+def quick_at(*names: str) -> list[Any]:
+    """Return RIGHT's names as parameters, all but these slow."""
+    return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in RIGHT]
+
+
+@pytest.fixture(params=["few channels", pytest.param("as documented", marks=pytest.mark.slow)])
+def sized(request: pytest.FixtureRequest, ports: Any) -> tuple[Any, reference.Architecture]:
+    """Return the number of filters and units of a port, and the network that it is a port of."""
+    return (SIZES, FEW) if request.param == "few channels" else (ports.DOCUMENTED, TF1)
+
+
+@pytest.mark.parametrize("name", quick_at("functions", "by hand"))
+def test_right_port_conforms(name: str, ports: Any, sized: tuple[Any, reference.Architecture]) -> None:
     """Every layer is found, in the way that is expected, described, fed by itself, and right."""
-    way, build = RIGHT[name]
-    report = quick(build(ports))
+    (way, build), (sizes, architecture) = RIGHT[name], sized
+    report = quick(getattr(ports, build)(sizes), architecture)
     assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
     assert str(report.environment["steps found by"]).startswith(way)
     undescribed = {f"{concept}.hyperparameters[{layer}]" for concept, layer in UNDESCRIBED.get(name, ())}
@@ -89,10 +103,11 @@ def test_a_bias_that_cannot_be_set_is_no_wrong_bias(ports: Any) -> None:
     assert {"conv.exact[conv1]", "conv.isolated[conv1]"} <= ids(report, "not checkable")
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_port_passes_every_check(name: str, ports: Any) -> None:
+@pytest.mark.parametrize("name", quick_at("sequential", "apart"))
+def test_right_port_passes_every_check(name: str, ports: Any, sized: tuple[Any, reference.Architecture]) -> None:
     """Impulses, products and training included."""
-    report = quick(RIGHT[name][1](ports), checks=CHECKS)
+    sizes, architecture = sized
+    report = quick(getattr(ports, RIGHT[name][1])(sizes), architecture, checks=CHECKS)
     assert report.conforms, [(check.id, check.fact) for check in report.of("failed")]
     assert {check.kind for check in report.of("passed")} >= {"exact", "impulses", "bias", "variance", "scaling", "kept"}
 
@@ -101,7 +116,7 @@ def test_right_port_passes_every_check(name: str, ports: Any) -> None:
 def test_training_is_judged_however_dropout_is_written(ports: Any) -> None:
     """A module, a function with the flag, and a function that is called in training alone are all seen to drop."""
     for name in ("sequential", "functions", "by hand"):
-        report = quick(RIGHT[name][1](ports), checks=[check_dropout])
+        report = quick(getattr(ports, RIGHT[name][1])(), checks=[check_dropout])
         assert len(report.of("passed")) == 9, name
 
 
@@ -151,11 +166,11 @@ class Wrong:
     build: Build
     layer: str
     failed: tuple[str, ...]
-    architecture: reference.Architecture = TF1
+    architecture: reference.Architecture = FEW
 
 
 def _subclass(name: str, base: str, **methods: Any) -> Build:
-    return lambda ports: type(name, (getattr(ports, base),), methods)()
+    return lambda ports: type(name, (getattr(ports, base),), methods)(SIZES)
 
 
 def _functional() -> Any:
@@ -167,7 +182,7 @@ def _functional() -> Any:
 def _lrn(**changes: Any) -> Build:
     def build(ports: Any) -> Any:
         arguments = {"size": 9, "alpha": 0.001, "beta": 0.75, "k": 1.0} | changes
-        return ports.tf1_sequential(lrn=lambda: ports.nn.LocalResponseNorm(**arguments))
+        return ports.tf1_sequential(SIZES, lrn=lambda: ports.nn.LocalResponseNorm(**arguments))
 
     return build
 
@@ -207,10 +222,10 @@ WRONG = {
         ("pool.exact[pool3]",),
     ),
     "relu missing": Wrong(
-        lambda ports: ports.tf1_sequential(relu=False), "conv1", ("conv.hyperparameters[conv1]", "conv.exact[conv1]")
+        lambda ports: ports.tf1_sequential(SIZES, relu=False), "conv1", ("conv.hyperparameters[conv1]", "conv.exact[conv1]")
     ),
     "dropout keeps what it should drop": Wrong(
-        lambda ports: ports.tf1_sequential(rate=0.8),
+        lambda ports: ports.tf1_sequential(SIZES, rate=0.8),
         "drop1",
         ("dropout.hyperparameters[drop1]", "dropout.scaling[drop1]", "dropout.kept[drop1]"),
     ),
@@ -233,7 +248,7 @@ WRONG = {
         ("flatten.exact[flatten]",),
     ),
     "softmax added": Wrong(
-        lambda ports: ports.nn.Sequential(ports.tf1_sequential(), ports.nn.Softmax(dim=1)),
+        lambda ports: ports.nn.Sequential(ports.tf1_sequential(SIZES), ports.nn.Softmax(dim=1)),
         "out",
         ("dense.exact[out]",),
     ),
@@ -242,7 +257,7 @@ WRONG = {
 
 def _flattened_by(ports: Any, first: Any, **options: Any) -> Any:
     """Return a port whose images, 4×4 no longer, are made so before they are flattened."""
-    port = ports.tf1_sequential(**options)
+    port = ports.tf1_sequential(SIZES, **options)
     port[15] = ports.nn.Sequential(first, ports.nn.Flatten())
     return port
 
@@ -285,9 +300,9 @@ def test_wrong_port_of_the_second_document_is_rejected(layer: str, failed: str, 
 
 def test_verifying_changes_nothing(ports: Any) -> None:
     """Weights, buffers and the training flag are what they were, whatever was set, dropped and normalised meanwhile."""
-    port = ports.nn.Sequential(ports.TF1(), ports.nn.BatchNorm1d(10, affine=False)).train()
+    port = ports.nn.Sequential(ports.TF1(SIZES), ports.nn.BatchNorm1d(10, affine=False)).train()
     before = {name: value.clone() for name, value in port.state_dict().items()}
-    quick(port, checks=[check_probes, check_dropout])
+    quick(port, FEW, checks=[check_probes, check_dropout])
     assert port.training
     assert all(part.training for part in port.modules())
     assert all(ports.torch.equal(value, port.state_dict()[name]) for name, value in before.items())
@@ -362,7 +377,7 @@ def test_what_cannot_be_traced_is_rejected_all_the_same(ports: Any) -> None:
 
 def test_what_the_module_reports_of_itself(ports: Any) -> None:
     """The environment says version, device, threads, how steps were found, and every form of image that fits."""
-    environment = as_candidate(ports.TF1(), TF1).environment()
+    environment = as_candidate(ports.TF1(SIZES), FEW).environment()
     assert environment["torch"] == ports.torch.__version__
     assert environment["input"] == "(N, 1, 28, 28); it would take (N, 28, 28, 1) or (N, 28, 28) or (N, 784) as well"
     assert {"device", "threads", "oneDNN", "dtype"} <= set(environment)

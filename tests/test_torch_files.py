@@ -60,6 +60,9 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
+exported = pytest.mark.slow  # PyTorch's export alone takes seconds to import
+
+
 class Runs:
     """An object whose unpickling leaves a mark."""
 
@@ -87,6 +90,7 @@ def test_weights_are_read_and_set(weights: Path) -> None:
     assert torch.equal(before, other[0].weight)
 
 
+@exported
 def test_program_is_read_and_judged(program: Path) -> None:
     """An exported program in a file conforms, judged with the weights that it should have."""
     from alexnet_ref.candidates.torch import read_torch_file
@@ -175,6 +179,7 @@ def _torch_pickle(mark: Path) -> bytes:
     return file.getvalue()
 
 
+@exported
 def test_guards_in_a_program_are_not_run(program: Path, tmp_path: Path) -> None:
     """Guards, which are Python source in the file, are left alone; PyTorch's own module runs them."""
     import contextlib
@@ -201,6 +206,7 @@ def test_guards_in_a_program_are_not_run(program: Path, tmp_path: Path) -> None:
     assert mark.exists()
 
 
+@exported
 @pytest.mark.parametrize("change", [_pickled_weight, _pickled_sample, _pickled_constant, _formula, _library, _function])
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what PyTorch says of the file when it is let do as it is told
 def test_code_in_a_program_is_not_run(change: Callable[[Members, Path], None], program: Path, tmp_path: Path) -> None:
@@ -226,12 +232,12 @@ def test_code_in_a_program_is_not_run(change: Callable[[Members, Path], None], p
     assert mark.exists() or change in (_library, _function)
 
 
-def test_files_that_are_something_else_are_refused(tmp_path: Path, program: Path, weights: Path) -> None:
-    """Text, nothing, a cut file, a file that is not there, and one that is too large, each in a line."""
+def test_files_that_are_something_else_are_refused(tmp_path: Path, weights: Path) -> None:
+    """Text, nothing, a cut file, and a file that is not there, each in a line."""
     from alexnet_ref.candidates import torch_files
 
     bad = tmp_path / "bad.pt"
-    for data in (b"", b"text", program.read_bytes()[:500], weights.read_bytes()[:-10]):
+    for data in (b"", b"text", weights.read_bytes()[:500], weights.read_bytes()[:-10]):
         bad.write_bytes(data)
         for read in (torch_files.read_state_dict, torch_files.read_program):
             with pytest.raises(InvalidInput):
@@ -240,6 +246,17 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path, program: Path
         torch_files.read_state_dict(tmp_path / "missing.pt")
     with pytest.raises(InvalidInput):
         torch_files.read_program(weights)
+
+
+@exported
+def test_cut_programs_are_refused(tmp_path: Path, program: Path) -> None:
+    """The beginning of an exported program's file is neither weights nor a program."""
+    from alexnet_ref.candidates import torch_files
+
+    (tmp_path / "bad.pt").write_bytes(program.read_bytes()[:500])
+    for read in (torch_files.read_state_dict, torch_files.read_program):
+        with pytest.raises(InvalidInput):
+            read(tmp_path / "bad.pt")
 
 
 def test_size_is_looked_at_first(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw_all", lambda *_, **__: None)
 
 
-@pytest.mark.parametrize("step", [1, 3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_resumed_equals_uninterrupted(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path, step: int) -> None:
     """Ended in the middle of an epoch or at its end and resumed, the run has the same weights, slots and history to the bit."""
     architecture, folder, _ = whole
@@ -334,6 +334,7 @@ def test_a_changed_environment_is_told(whole: tuple[Architecture, Path, list[Eve
     assert notices == {"same": [], "other": [f"the environment has changed ({words}): the result may differ in low bits"]}
 
 
+@pytest.mark.slow  # two runs
 def test_without_lrn_is_another_network(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path) -> None:
     """Without LRN the folder says so, holds no LRN layer, differs in its network alone, and is not resumed with LRN."""
     import keras

@@ -10,6 +10,10 @@ from torch import nn
 
 import reference
 
+# Filters of the three convolutions, units of the two hidden dense layers: tf1_graph's.
+Sizes = tuple[int, int, int, int]
+DOCUMENTED: Sizes = (64, 128, 256, 1024)
+
 
 class Window(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any
     """LRN written by hand: squares summed over a window of channels."""
@@ -25,7 +29,9 @@ class Window(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any
         return x / (self.bias + self.alpha * sums) ** self.beta
 
 
-def tf1_sequential(*, lrn: Any = None, pool: Any = None, padding: Any = 1, rate: float = 0.2, relu: bool = True) -> nn.Sequential:
+def tf1_sequential(
+    sizes: Sizes = DOCUMENTED, *, lrn: Any = None, pool: Any = None, padding: Any = 1, rate: float = 0.2, relu: bool = True
+) -> nn.Sequential:
     """tf1_graph as one nn.Sequential; the arguments make its mistakes."""
     lrn = lrn or (lambda: nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1.0))
     pool = pool or (lambda: nn.MaxPool2d(2, 2, ceil_mode=True))
@@ -34,21 +40,23 @@ def tf1_sequential(*, lrn: Any = None, pool: Any = None, padding: Any = 1, rate:
         activation = [nn.ReLU(inplace=True)] if relu else []
         return [nn.Conv2d(inputs, outputs, 3, padding=padding), *activation, pool(), lrn(), nn.Dropout(rate)]
 
-    dense = [nn.Linear(4 * 4 * 256, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10)]
-    return initialised(nn.Sequential(*block(1, 64), *block(64, 128), *block(128, 256), nn.Flatten(), *dense))
+    a, b, c, d = sizes
+    dense = [nn.Linear(4 * 4 * c, d), nn.ReLU(), nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 10)]
+    return initialised(nn.Sequential(*block(1, a), *block(a, b), *block(b, c), nn.Flatten(), *dense))
 
 
 class TF1(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any
     """tf1_graph as a class whose forward calls functions; subclasses make mistakes in one place each."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes = DOCUMENTED) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 64, 3, padding="same")
-        self.conv2 = nn.Conv2d(64, 128, 3, padding="same")
-        self.conv3 = nn.Conv2d(128, 256, 3, padding="same")
-        self.fc1 = nn.Linear(4 * 4 * 256, 1024)
-        self.fc2 = nn.Linear(1024, 1024)
-        self.out = nn.Linear(1024, 10)
+        a, b, c, d = sizes
+        self.conv1 = nn.Conv2d(1, a, 3, padding="same")
+        self.conv2 = nn.Conv2d(a, b, 3, padding="same")
+        self.conv3 = nn.Conv2d(b, c, 3, padding="same")
+        self.fc1 = nn.Linear(4 * 4 * c, d)
+        self.fc2 = nn.Linear(d, d)
+        self.out = nn.Linear(d, 10)
         initialised(self)
 
     def pool(self, x: Any) -> Any:
@@ -94,15 +102,15 @@ class ByHand(TF1):
             x = conv(x)
             x.relu_()
             x = self.drop(self.norm(self.pool(x)))
-        x = F.relu(self.fc1(x.reshape(n, 4096)), inplace=True)
+        x = F.relu(self.fc1(x.reshape(n, self.fc1.in_features)), inplace=True)
         return F.linear(torch.relu(self.fc2(x)), self.out.weight, self.out.bias)
 
 
 class Apart(TF1):
     """Convolutions' biases as parameters of their own, put on the channels' axis; SAME by padding with zero after a ReLU."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, sizes: Sizes = DOCUMENTED) -> None:
+        super().__init__(sizes)
         self.biases = nn.ParameterList(conv.bias for conv in self.convs())
         for conv in self.convs():
             conv.bias = None

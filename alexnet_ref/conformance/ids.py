@@ -13,6 +13,7 @@ from alexnet_ref.checks import CHECKS, Check, CheckFunction, Material
 from alexnet_ref.checks.batch import LOSS, WHOLE
 from alexnet_ref.checks.check import not_checkable
 from alexnet_ref.checks.training import check_training, training_ids
+from alexnet_ref.checks.weights import check_weights
 from reference import Architecture
 from reference.params import all_param_shapes
 
@@ -56,12 +57,14 @@ def check_ids(architecture: Architecture, *, known_weights: bool = False) -> dic
     known_weights: whether the weights that the port should have will be given, which is one check more for each layer with some.
     """
     silent, images = Silent(architecture), np.zeros((1, *architecture.input_shape), np.float32)
-    material = Material(images=images, params=_zeros(architecture) if known_weights else None)
+    material = Material(images=images)
+    known = Material(images=images, params=_zeros(architecture) if known_weights else None)
 
     def ids(function: CheckFunction) -> list[str]:
         if function is check_training:  # which says no more than once that nothing of it is shown
             return training_ids(architecture)
-        return [check.id for check in function(silent, architecture, material)]
+        # Others make the same checks with known weights as without, and would compute with them.
+        return [check.id for check in function(silent, architecture, known if function is check_weights else material)]
 
     return {check: function for function in CHECKS for check in ids(function)}
 

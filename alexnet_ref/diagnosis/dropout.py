@@ -63,6 +63,8 @@ def _part(mistake: Mistake, layer: Dropout) -> OddDropout | None:
     match parts:
         case (OddDropout() as part,):
             return part
+        case (Dropout() as part,):
+            return OddDropout(rate=part.rate, scale=1 / part.keep_prob)  # equal to the document's where it is
         case (Dropout(), *others) if all(isinstance(part, Dropout) for part in others):  # one after the other
             kept = math.prod(part.keep_prob for part in parts if isinstance(part, Dropout))
             return OddDropout(rate=1 - kept, scale=1 / kept)

@@ -17,6 +17,7 @@ from alexnet_ref.train.cluster import Cluster
 from reference.errors import InvalidInput
 
 MEETING_SECONDS = 300.0  # for a person to start the other workers
+RETRY_SECONDS = 0.2  # where the first worker does not listen yet
 ANSWER_SECONDS = 10.0  # between two messages of workers that are there
 MOST_BYTES = 1 << 16  # of a message
 Facts = dict[str, Any]
@@ -89,7 +90,7 @@ def _report(cluster: Cluster, facts: Facts, deadline: float) -> str:
                 return str(answer["verdict"])
         if time.monotonic() > deadline:
             raise TimeoutError(f"no answer from {cluster.name(0)}")
-        time.sleep(0.2)
+        time.sleep(RETRY_SECONDS)
 
 
 def _listen(port: int) -> socket.socket:
