@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import hypothesis
 import pytest
 
 import reference
+from alexnet_ref.memory import keep_pages
 
 THOROUGH_EXAMPLES = 1000
 # TensorFlow's first call takes seconds, so no example has a deadline. `ci` is Hypothesis's own, derandomized.
@@ -30,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run benchmarks once and untimed, unless the run is about benchmarks: so they cannot rot, and cost little."""
+    keep_pages()
     named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS  # by the user, not by pyproject.toml
     asked = named and any("benchmarks" in Path(argument.split("::")[0]).parts for argument in config.args)
     if not asked and not config.option.benchmark_only and not config.option.benchmark_enable:
@@ -51,6 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("tf"):
             item.add_marker(missing)
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of tests and modules, which live as long as the run, out of every garbage collection."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,8 @@ def onnx_runtime(*, optimization: Optimization = "all") -> Runtime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, and told once
         options.graph_optimization_level = words[optimization]
+        # Its threads would go on asking for work after each call, and keep the processors from everything else.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return lambda feed: session.run(None, dict(feed))
 
