@@ -56,12 +56,13 @@ def _device_names(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)  # before the project's conftest skips what takes long
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where nothing is timed, the larger network and batch count as taking long: the smaller show that they work."""
+    """Where nothing is timed, the larger network and batch count as taking long, and what is built twice to be compared."""
     if not config.option.benchmark_disable:
         return
     for item in items:
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         large = params.get("architecture") == "keras_sequential" or params.get("batch") == 64
+        large = large or params.get("implementation", "documented") != "documented"
         if large and item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slow)
 

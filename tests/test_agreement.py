@@ -80,7 +80,7 @@ def network(request: pytest.FixtureRequest, weights: Callable[[Architecture, int
     )
 
 
-@pytest.fixture(scope="module", params=["random", "real"])
+@pytest.fixture(scope="module", params=["random", pytest.param("real", marks=pytest.mark.slow)])
 def images(request: pytest.FixtureRequest, network: Network) -> n.Array:
     """Return five images (5, H, W, C): signed noise, or real digits through the document's pipeline."""
     shape = (max(BATCHES), *network.architecture.input_shape)

@@ -184,7 +184,11 @@ def taped_model(architecture: Architecture, params: Any, x: Array, labels: Array
 
 @pytest.fixture(
     scope="module",
-    params=[(name, training) for name in reference.ARCHITECTURES for training in (False, True)],
+    params=[
+        pytest.param((name, training), marks=() if name == "tf1_graph" else pytest.mark.slow)
+        for name in reference.ARCHITECTURES
+        for training in (False, True)
+    ],
     ids=lambda p: f"{p[0]}-{'masks' if p[1] else 'inference'}",
 )
 def r(request: pytest.FixtureRequest) -> Run:

@@ -210,6 +210,7 @@ def test_tf1_graph_ends_in_logits(models: dict[str, Any]) -> None:
 
 # Keras 3.15 saves by np.array(variable), whose __array__ lacks NumPy 2's `copy`.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+@pytest.mark.parametrize("architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True)
 def test_a_saved_model_is_the_same(architecture: Architecture, models: dict[str, Any], tmp_path: Path) -> None:
     """Saved as .keras and loaded in safe mode, the model has the same configuration and gives the same bits."""
     import keras
@@ -323,6 +324,7 @@ def test_gradient_reaches_what_sees_data(architecture: Architecture, compiled: A
             assert (gradient != 0).any(axis=tuple(range(gradient.ndim - 1))).all(), f"{layer}/{part}"
 
 
+@pytest.mark.parametrize("architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True)
 def test_one_step_changes_what_sees_data(architecture: Architecture, compiled: Any) -> None:
     """One training step, dropout and all, changes every layer's kernel and bias, but not the taps that meet padding alone."""
     before = get_params(compiled, architecture)

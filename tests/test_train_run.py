@@ -87,6 +87,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw_all", lambda *_, **__: None)
 
 
+@pytest.mark.parametrize("whole", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True)
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_resumed_equals_uninterrupted(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path, step: int) -> None:
     """Ended in the middle of an epoch or at its end and resumed, the run has the same weights, slots and history to the bit."""

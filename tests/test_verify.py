@@ -16,11 +16,13 @@ from alexnet_ref.candidates import as_port
 from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.checks import Check
 from alexnet_ref.models import compile_model
-from reference import InvalidInput, init_params
+from alexnet_ref.power.miniature import miniature
+from reference import Architecture, InvalidInput, init_params
 
 pytestmark = pytest.mark.tf
 
-TF1 = reference.ARCHITECTURES["tf1_graph"]
+KERAS, TF1 = (miniature(reference.ARCHITECTURES[name]) for name in ("keras_sequential", "tf1_graph"))  # of few channels
+DOCUMENTED = list(reference.ARCHITECTURES.values())
 # Three facts, one probe and two comparisons on real digits for each layer; three more for each dropout and each sum of products;
 # impulses for these and for a sum before a softmax; a mean for each LRN; order, total and weights. Of training: whether all is
 # trained, the loss, a gradient for each layer but resizing, dropout and flattening, a step for each sum of products.
@@ -36,23 +38,25 @@ NOT_CHECKABLE = {
 
 
 @pytest.fixture(scope="module")
-def model() -> Callable[[str], Any]:
-    """Return what builds a documented model with the oracle's initial parameters, compiled, once."""
+def model() -> Callable[[Architecture], Any]:
+    """Return what builds a model with the oracle's initial parameters, compiled, once."""
 
     @functools.cache
-    def built(name: str) -> Any:
-        architecture = reference.ARCHITECTURES[name]
+    def built(architecture: Architecture) -> Any:
         return compile_model(alexnet_ref.build_model(architecture, init_params(architecture, 1)), architecture)
 
     return built
 
 
-@pytest.mark.parametrize("name", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
-def test_documented_model_conforms(name: str, model: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(
+    "architecture",
+    [TF1, pytest.param(KERAS, marks=pytest.mark.slow), *(pytest.param(a, marks=pytest.mark.slow) for a in DOCUMENTED)],
+    ids=["tf1_graph, few channels", "keras_sequential, few channels", *reference.ARCHITECTURES],
+)
+def test_documented_model_conforms(architecture: Architecture, model: Callable[[Architecture], Any]) -> None:
     """The model passes every check there is, and what no input can show is listed, not passed."""
-    architecture = reference.ARCHITECTURES[name]
     seen: list[Check] = []
-    report = alexnet_ref.verify(model(name), architecture, batch_size=2, on_check=seen.append)
+    report = alexnet_ref.verify(model(architecture), architecture, batch_size=2, on_check=seen.append)
     assert report.conforms, [check for check in report.checks if check.status == "failed"]
     assert len(report.of("passed")) == CHECKS_RUN[architecture.name]
     assert [check.id for check in report.of("not checkable")] == NOT_CHECKABLE[architecture.name]
@@ -61,17 +65,17 @@ def test_documented_model_conforms(name: str, model: Callable[[str], Any]) -> No
 
 
 @pytest.mark.usefixtures("few_masks")
-def test_verdict_does_not_depend_on_how_images_are_batched(model: Callable[[str], Any]) -> None:
+def test_verdict_does_not_depend_on_how_images_are_batched(model: Callable[[Architecture], Any]) -> None:
     """Five images in batches of two find the same checks, and the same verdict, as in one batch."""
     images = np.random.default_rng(0).random((5, 28, 28, 1))
-    together, apart = (alexnet_ref.verify(model("tf1_graph"), "tf1_graph", images=images, batch_size=size) for size in (5, 2))
+    together, apart = (alexnet_ref.verify(model(TF1), TF1, images=images, batch_size=size) for size in (5, 2))
     assert together.conforms
     assert apart.conforms
     assert [check.id for check in together.checks] == [check.id for check in apart.checks]
 
 
 @pytest.mark.usefixtures("few_masks")
-def test_an_error_in_the_last_batch_is_found(model: Callable[[str], Any]) -> None:
+def test_an_error_in_the_last_batch_is_found(model: Callable[[Architecture], Any]) -> None:
     """A port that errs on the last image alone does not conform."""
 
     class Forgetful(PairedCandidate):
@@ -82,30 +86,30 @@ def test_an_error_in_the_last_batch_is_found(model: Callable[[str], Any]) -> Non
             return outputs
 
     images = np.random.default_rng(0).random((5, 28, 28, 1))
-    report = alexnet_ref.verify(Forgetful(as_port(model("tf1_graph"), TF1), TF1), "tf1_graph", images=images, batch_size=2)
+    report = alexnet_ref.verify(Forgetful(as_port(model(TF1), TF1), TF1), TF1, images=images, batch_size=2)
     assert not report.conforms
     assert report.first_wrong_layer == "fc2"
 
 
 @pytest.mark.usefixtures("few_masks")
-def test_probing_leaves_the_weights_alone(model: Callable[[str], Any]) -> None:
+def test_probing_leaves_the_weights_alone(model: Callable[[Architecture], Any]) -> None:
     """After a verification the model's weights are bit for bit what they were."""
-    probed = model("tf1_graph")
+    probed = model(TF1)
     before = [weight.numpy().copy() for weight in probed.trainable_variables]
-    alexnet_ref.verify(probed, "tf1_graph", batch_size=1)
+    alexnet_ref.verify(probed, TF1, batch_size=1)
     assert all(np.array_equal(old, new.numpy()) for old, new in zip(before, probed.trainable_variables, strict=True))
 
 
 @pytest.mark.usefixtures("few_masks")
-def test_the_other_architecture_is_rejected(model: Callable[[str], Any]) -> None:
+def test_the_other_architecture_is_rejected(model: Callable[[Architecture], Any]) -> None:
     """A model of one document does not conform to the other, and says why instead of raising."""
-    report = alexnet_ref.verify(model("tf1_graph"), "keras_sequential", batch_size=1)
+    report = alexnet_ref.verify(model(TF1), KERAS, batch_size=1)
     assert not report.conforms
     assert "network.weights" in {check.id for check in report.of("failed")}
 
 
 @pytest.mark.usefixtures("few_masks")
-def test_a_port_that_raises_is_rejected(model: Callable[[str], Any]) -> None:
+def test_a_port_that_raises_is_rejected(model: Callable[[Architecture], Any]) -> None:
     """Whatever a port raises becomes failed checks with its words."""
 
     class Broken(PairedCandidate):
@@ -115,7 +119,7 @@ def test_a_port_that_raises_is_rejected(model: Callable[[str], Any]) -> None:
         def layer(self, name: str, *_: Any, **__: Any) -> Any:
             raise KeyError(name)
 
-    report = alexnet_ref.verify(Broken(as_port(model("tf1_graph"), TF1), TF1), "tf1_graph", batch_size=1)
+    report = alexnet_ref.verify(Broken(as_port(model(TF1), TF1), TF1), TF1, batch_size=1)
     facts = {check.id: check.fact for check in report.of("failed")}
     assert facts["conv.isolated[conv1]"] == "raised RuntimeError: out of memory for (1, 28, 28, 1)"
     assert facts["dropout.kept[drop1]"] == "raised KeyError: 'drop1'"
@@ -125,9 +129,8 @@ def test_a_port_that_raises_is_rejected(model: Callable[[str], Any]) -> None:
 @pytest.mark.usefixtures("few_masks")
 def test_a_layer_that_is_missing_is_reported() -> None:
     """Without its LRN layers the second model does not conform, and the missing layers' checks are not counted as passed."""
-    tf1 = reference.ARCHITECTURES["tf1_graph"]
-    without = dataclasses.replace(tf1, layers=tuple(layer for layer in tf1.layers if not isinstance(layer, reference.LRN)))
-    report = alexnet_ref.verify(alexnet_ref.build_model(without), "tf1_graph", batch_size=1)
+    without = dataclasses.replace(TF1, layers=tuple(layer for layer in TF1.layers if not isinstance(layer, reference.LRN)))
+    report = alexnet_ref.verify(alexnet_ref.build_model(without), TF1, batch_size=1)
     assert not report.conforms
     statuses = {check.status for check in report.checks if check.layer == "norm1"}
     assert statuses == {"not checkable", "failed"}
@@ -139,11 +142,10 @@ def test_a_layer_that_is_missing_is_reported() -> None:
 @pytest.mark.usefixtures("few_masks")
 def test_weights_that_are_not_finite_are_not_judged_by_numbers() -> None:
     """NaN among the weights is said, and nothing that needs them passes."""
-    tf1 = reference.ARCHITECTURES["tf1_graph"]
-    model = alexnet_ref.build_model(tf1)
+    model = alexnet_ref.build_model(TF1)
     bias = model.get_layer("fc1").bias
     bias.assign(np.full(bias.shape, np.nan, np.float32))
-    report = alexnet_ref.verify(model, tf1, batch_size=1)
+    report = alexnet_ref.verify(model, TF1, batch_size=1)
     assert not any(check.status == "passed" for check in report.checks if check.kind in ("isolated", "end_to_end"))
     assert not report.conforms
     assert [check.id for check in report.of("failed")] == ["network.weights"]
@@ -156,9 +158,9 @@ def test_what_is_no_candidate_is_refused(candidate: Any) -> None:
         alexnet_ref.verify(candidate, "tf1_graph")
 
 
-def test_unknown_architecture_and_bad_images_are_refused(model: Callable[[str], Any]) -> None:
+def test_unknown_architecture_and_bad_images_are_refused(model: Callable[[Architecture], Any]) -> None:
     """An unknown name, integer images, wrong shapes and too many digits are refused before anything is computed."""
-    right = model("tf1_graph")
+    right = model(TF1)
     with pytest.raises(InvalidInput, match="no such architecture"):
         alexnet_ref.verify(right, "alexnet")
     with pytest.raises(InvalidInput, match="Divide by 255"):
