@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("arithmetic", [FLOAT32, BFLOAT16_STORED], ids=["f
 SAVES = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 
 
-@pytest.fixture(params=list(MINIATURES))
+@pytest.fixture(params=[pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
 def small(request: pytest.FixtureRequest) -> Architecture:
     """Return each document's network with few channels."""
     return MINIATURES[request.param]

@@ -52,7 +52,7 @@ TINY_KERAS = Architecture(
 TINY = {"keras_sequential": TINY_KERAS, "tf1_graph": TINY_TF1}
 
 
-@pytest.fixture(params=list(TINY))
+@pytest.fixture(params=[pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
 def tiny(request: pytest.FixtureRequest) -> Architecture:
     """Return each tiny network in turn."""
     return TINY[request.param]
@@ -198,7 +198,7 @@ def broken(trainer: Trainer, name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(("name", "place"), [("conv/kernel", "conv"), ("fc/bias", "fc"), ("out/kernel", "out")])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, pytest.param(np.inf, marks=pytest.mark.slow)])
 def test_not_a_number_names_step_and_layer(tiny: Architecture, name: str, place: str, value: float) -> None:
     """Weights that are not finite stop the run with the step and their layer, even where a fused ReLU makes NaN to 0."""
     x, y = digits(tiny, 6)

@@ -72,7 +72,7 @@ def final_bits(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="module", params=list(TINY))
+@pytest.fixture(scope="module", params=[pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Architecture, Path, list[Event]]:
     """Return a run that nothing interrupted, its folder and what it told."""
     folder = tmp_path_factory.mktemp("whole")
@@ -87,7 +87,6 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw_all", lambda *_, **__: None)
 
 
-@pytest.mark.parametrize("whole", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True)
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_resumed_equals_uninterrupted(whole: tuple[Architecture, Path, list[Event]], tmp_path: Path, step: int) -> None:
     """Ended in the middle of an epoch or at its end and resumed, the run has the same weights, slots and history to the bit."""
@@ -370,6 +369,7 @@ def test_a_damaged_checkpoint_is_told(whole: tuple[Architecture, Path, list[Even
     assert final_bits(tmp_path) == final_bits(folder)
 
 
+@pytest.mark.slow  # three runs
 def test_more_epochs_may_follow(tmp_path: Path) -> None:
     """A finished run resumed with more epochs ends where one ends that was asked for all of them."""
     train(TINY_KERAS, out=tmp_path / "a", **{**OPTIONS, "epochs": 1})
