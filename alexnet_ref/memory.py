@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 
-# <malloc.h>: what may be mapped by itself, to be given back when it is freed; how much may lie free at the top of the heap.
-M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
+# <malloc.h>: what may be mapped by itself, to be given back when it is freed; how much may lie free at the top of the heap; how
+# many heaps there are, of which each thread would take from its own.
+M_MMAP_MAX, M_TRIM_THRESHOLD, M_ARENA_MAX = -4, -1, -8
 
 
 def keep_pages() -> bool:
@@ -17,4 +18,6 @@ def keep_pages() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):  # no such function here
         return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
+    done = [mallopt(name, value) for name, value in settings.items()]
+    return all(done)
