@@ -32,11 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run benchmarks once and untimed, unless the run is about benchmarks: so they cannot rot, and cost little."""
-    keep_pages()
     named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS  # by the user, not by pyproject.toml
     asked = named and any("benchmarks" in Path(argument.split("::")[0]).parts for argument in config.args)
     if not asked and not config.option.benchmark_only and not config.option.benchmark_enable:
         config.option.benchmark_disable = True
+    if config.option.benchmark_disable:
+        keep_pages()  # what is timed has its memory as anybody's process has it
     if not config.getoption("--hypothesis-profile", None):
         hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
