@@ -126,6 +126,7 @@ def test_own_code_is_imported(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "SyntaxError" in refusal("bad_ports:model")
 
 
+@pytest.mark.slow  # four models of the documents' sizes
 @pytest.mark.tf
 @SAVING
 def test_weights_for_our_own_model_are_loaded(here: Path) -> None:

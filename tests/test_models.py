@@ -54,6 +54,12 @@ NAMES = {
 }
 
 
+# Without --slow, of what both networks claim the one of fewer weights.
+smaller = pytest.mark.parametrize(
+    "architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True
+)
+
+
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
     """Return both models with their own initial weights of seed 0; no test changes them."""
@@ -210,7 +216,7 @@ def test_tf1_graph_ends_in_logits(models: dict[str, Any]) -> None:
 
 # Keras 3.15 saves by np.array(variable), whose __array__ lacks NumPy 2's `copy`.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-@pytest.mark.parametrize("architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True)
+@smaller
 def test_a_saved_model_is_the_same(architecture: Architecture, models: dict[str, Any], tmp_path: Path) -> None:
     """Saved as .keras and loaded in safe mode, the model has the same configuration and gives the same bits."""
     import keras
@@ -284,6 +290,7 @@ def compiled_tf1_graph(models: dict[str, Any]) -> Any:
     return compile_model(models["tf1_graph"], "tf1_graph")
 
 
+@smaller
 def test_optimizer_is_adam(architecture: Architecture, compiled: Any) -> None:
     """The optimizer is Adam at 0.001 with its framework's epsilon: Keras's 1e-7, tf.train.AdamOptimizer's 1e-8."""
     import keras
@@ -303,6 +310,7 @@ def _taps(kernel: n.Array) -> n.Array:
     return reached
 
 
+@smaller
 def test_gradient_reaches_what_sees_data(architecture: Architecture, compiled: Any) -> None:
     """Every tap of every filter and every unit has a gradient, but 8 of 9 taps of conv2d_3 and conv2d_4: exactly 0."""
     import tensorflow as tf
@@ -324,7 +332,7 @@ def test_gradient_reaches_what_sees_data(architecture: Architecture, compiled: A
             assert (gradient != 0).any(axis=tuple(range(gradient.ndim - 1))).all(), f"{layer}/{part}"
 
 
-@pytest.mark.parametrize("architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True)
+@smaller
 def test_one_step_changes_what_sees_data(architecture: Architecture, compiled: Any) -> None:
     """One training step, dropout and all, changes every layer's kernel and bias, but not the taps that meet padding alone."""
     before = get_params(compiled, architecture)

@@ -161,7 +161,9 @@ def test_the_model_loads_in_safe_mode(whole: tuple[Architecture, Path, list[Even
 
 
 @pytest.mark.parametrize(
-    ("tiny", "number"), [("keras_sequential", signal.SIGINT), ("tf1_graph", signal.SIGTERM)], indirect=["tiny"]
+    ("tiny", "number"),
+    [pytest.param("keras_sequential", signal.SIGINT, marks=pytest.mark.slow), ("tf1_graph", signal.SIGTERM)],
+    indirect=["tiny"],
 )
 def test_a_signal_saves_and_says_how_to_go_on(tiny: Architecture, tmp_path: Path, number: int) -> None:
     """Ctrl-C ends the run after its step, with a checkpoint although none was due; the handlers are put back."""
@@ -211,8 +213,8 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert next(event.step for event in told if isinstance(event, Step)) == 3
 
 
-SLOWER = ("confusion.png", "model.keras", "metrics.json")
-FILES = ["history.csv", "params.npz", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOWER)]
+SLOWER = ("history.csv", "confusion.png", "model.keras", "metrics.json")
+FILES = ["params.npz", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOWER)]
 
 
 @pytest.mark.parametrize("name", FILES)

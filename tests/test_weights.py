@@ -29,6 +29,11 @@ SMALL = Architecture(
 PARAMS = reference.init_params(SMALL, 1)
 
 
+smaller = pytest.mark.parametrize(
+    "architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True
+)
+
+
 def assert_same(received: reference.Params, expected: reference.Params) -> None:
     """Hold two sets of params against one another: the same names in the same order, bit-equal float32."""
     assert {layer: list(parts) for layer, parts in received.items()} == {layer: list(p) for layer, p in expected.items()}
@@ -37,6 +42,7 @@ def assert_same(received: reference.Params, expected: reference.Params) -> None:
             assert_equal(received[layer][part], value)
 
 
+@smaller
 def test_params_come_back_from_the_model(architecture: Architecture) -> None:
     """What is set is got again, bit-equal: every layer of both documents."""
     params = reference.init_params(architecture, 3)
@@ -45,6 +51,7 @@ def test_params_come_back_from_the_model(architecture: Architecture) -> None:
     assert_same(get_params(model, architecture), params)
 
 
+@smaller
 def test_weights_come_back_from_params(architecture: Architecture) -> None:
     """A model's own weights, taken as params, make another model of equal weights."""
     model = build_model(architecture, seed=1)
