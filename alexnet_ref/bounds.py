@@ -104,7 +104,7 @@ def _products(linear: Conv | Dense, params: Mapping[str, Array], x: Array, arith
     kernel, bias = np.abs(params["kernel"]), np.abs(params["bias"])
     k = math.prod(kernel.shape[:-1])
     absolute = np.abs(x)
-    if isinstance(linear, Dense):
+    if isinstance(linear, Dense):  # whose kernel is too large to be copied for one column more
         sums, inputs = apply(linear, {"kernel": kernel, "bias": bias}, absolute), absolute.sum(axis=-1, keepdims=True)
     else:  # one filter of ones more: Σ|x|, which is the same for all
         wider = {"kernel": np.concatenate([kernel, np.ones_like(kernel[..., :1])], axis=-1), "bias": np.append(bias, 0.0)}

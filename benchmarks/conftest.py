@@ -62,8 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         large = params.get("architecture") == "keras_sequential" or params.get("batch") == 64
-        large = large or params.get("implementation", "documented") != "documented"
-        if large and item.path.is_relative_to(Path(__file__).parent):
+        twice = params.get("implementation", "documented") != "documented"
+        if (large or twice) and item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slow)
 
 

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import reference
-from reference import Architecture, Conv, Dense
+from alexnet_ref.power.miniature import miniature
+from reference import Architecture
 from reference.params import all_param_shapes
 
 Array = NDArray[Any]
 
-# Documented channels → few: more than LRN's widest window, distinct, and even, so that groups of two work.
-FEW = {96: 26, 256: 28, 384: 30, 4096: 34, 64: 22, 128: 24, 1024: 36, 10: 10}
-
-
-def miniature(architecture: Architecture) -> Architecture:
-    """Return the network with FEW channels in each layer."""
-    return dataclasses.replace(architecture, layers=tuple(_few(layer) for layer in architecture.layers))
-
-
-def _few(layer: reference.Layer) -> reference.Layer:
-    match layer:
-        case Conv(filters=filters):
-            return dataclasses.replace(layer, filters=FEW[filters])
-        case Dense(units=units):
-            return dataclasses.replace(layer, units=FEW[units])
-        case _:
-            return layer
-
-
 MINIATURES = {name: miniature(architecture) for name, architecture in reference.ARCHITECTURES.items()}
+# Names of both, as parameters of what both networks claim: without --slow the one of fewer weights.
+SMALLER = [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"]
 
 
 def material(architecture: Architecture, n: int = 2, seed: int = 0) -> tuple[dict[str, dict[str, Array]], Array]:

@@ -31,7 +31,7 @@ class _Later:
 tf, keras = _Later("tensorflow"), _Later("keras")
 ours = _Later("alexnet_ref.layers")
 
-NETWORKS = dict(reference.ARCHITECTURES)  # what is built, by the document's name; a test may put smaller ones in their place
+NETWORKS = reference.ARCHITECTURES  # what is built, by the document's name; a test may put smaller ones in their place
 Function = Callable[[Any, Any, bool], Any]  # (the right Keras layer, its input, training) → output
 
 

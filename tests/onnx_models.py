@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -22,19 +21,11 @@ from reference.params import all_param_shapes
 from tests.miniatures import MINIATURES, material
 from tests.strategies import signed
 
-# The documents with few channels, and without the documents' words: what they state of shapes is not so here.
-SMALL: dict[str, Architecture] = {
-    name: dataclasses.replace(
-        architecture, layers=tuple(dataclasses.replace(layer, place="", quotes=()) for layer in architecture.layers)
-    )
-    for name, architecture in MINIATURES.items()
-}
-
 
 def small(name: str = "tf1_graph", layout: Any = "NCHW") -> tuple[Any, reference.Params]:
     """Return a small document as an onnx.ModelProto, and its weights."""
-    params, _ = material(SMALL[name])
-    return export_onnx(SMALL[name], params, layout=layout), params
+    params, _ = material(MINIATURES[name])
+    return export_onnx(MINIATURES[name], params, layout=layout), params
 
 
 def node(model: Any, name: str) -> Any:

@@ -18,11 +18,7 @@ from tests.miniatures import MINIATURES, material
 
 pytestmark = pytest.mark.tf
 
-# Few channels: the documents' own counts of weights, which the quotes hold, do not apply.
-TF1, KERAS = (
-    dataclasses.replace(small, layers=tuple(dataclasses.replace(layer, place="", quotes=()) for layer in small.layers))
-    for small in (MINIATURES["tf1_graph"], MINIATURES["keras_sequential"])
-)
+TF1, KERAS = MINIATURES["tf1_graph"], MINIATURES["keras_sequential"]
 PARAMS, X = material(TF1, 2)
 
 

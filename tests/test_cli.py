@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 import reference
 from alexnet_ref import cli, verify_command
-from alexnet_ref.power.miniature import miniature
+from tests.miniatures import MINIATURES
 
 
 def run(*arguments: str) -> Result:
@@ -118,9 +118,8 @@ def test_verify_exits_with_one_for_a_wrong_model(monkeypatch: pytest.MonkeyPatch
     """`verify` on a wrong model exits with 1, names the first wrong layer, and shows what is wrong with it."""
     from tests import mutants
 
-    few = {"tf1_graph": miniature(reference.ARCHITECTURES["tf1_graph"])}
-    monkeypatch.setattr(verify_command, "ARCHITECTURES", few)
-    monkeypatch.setattr(mutants, "NETWORKS", few)
+    monkeypatch.setattr(verify_command, "ARCHITECTURES", MINIATURES)
+    monkeypatch.setattr(mutants, "NETWORKS", MINIATURES)
     mutant = mutants.MUTANTS["lrn_alpha_over_window"]
     monkeypatch.setattr("alexnet_ref.models.build_model", lambda *_: mutant.build())
     result = run("verify", "--architecture", "tf1_graph", "--images", "1")

@@ -45,6 +45,20 @@ def test_where_nothing_is_allowed_the_greatest_error_is_named() -> None:
     assert comparison.fact.startswith("2 of 3 elements")
 
 
+@pytest.mark.parametrize("block", [1, 4, 5, 100])
+def test_blocks_are_not_observable(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many elements are compared at a time, the same ones are, and the first of the worst in any block is named."""
+    monkeypatch.setattr("alexnet_ref.compare.BLOCK", block)
+    expected = np.arange(12.0).reshape(3, 4)
+    received, allowed = expected.copy(), np.full(expected.shape, 0.25)
+    received.flat[[2, 5, 9, 11]] += [0.5, 2.0, 2.0, 0.125]
+    comparison = compare(received, expected, allowed)
+    assert (comparison.worst, comparison.error, comparison.allowed, comparison.ratio) == ((1, 1), 2.0, 0.25, 8.0)
+    assert comparison.fact == "3 of 12 elements differ by more than allowed; worst at (1, 1): expected 5, received 7"
+    allowed[2, 3] = 0.0
+    assert compare(received, expected, allowed).worst == (2, 3)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_fail(bad: float) -> None:
     """A value that is not finite fails whatever is allowed, even where both sides have it."""

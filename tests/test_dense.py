@@ -18,8 +18,13 @@ from reference.shapes import layer_inputs
 from tests.strategies import SEEDS, distinct_sizes, integers, signed
 
 Array = NDArray[Any]
-DOCUMENTED = [
-    (layer, layer_inputs(architecture)[layer.name][0])
+DOCUMENTED = [  # the largest of each document without --slow not: millions of weights
+    pytest.param(
+        layer,
+        layer_inputs(architecture)[layer.name][0],
+        id=layer.name,
+        marks=pytest.mark.slow if layer.name in {"dense_1", "fc1"} else (),
+    )
     for architecture in ARCHITECTURES.values()
     for layer in architecture.layers
     if isinstance(layer, Dense)
@@ -66,13 +71,7 @@ def test_dense_is_exact_on_integers(sizes: tuple[int, ...], seed: int) -> None:
         assert_equal(dense(*cast), definition(*exact).astype(dtype))
 
 
-@pytest.mark.parametrize(
-    ("layer", "inputs"),
-    [
-        pytest.param(layer, inputs, id=layer.name, marks=pytest.mark.slow if layer.name in {"dense_1", "fc1"} else ())
-        for layer, inputs in DOCUMENTED
-    ],
-)
+@pytest.mark.parametrize(("layer", "inputs"), DOCUMENTED)
 def test_documented_dense_is_its_definition(layer: Dense, inputs: int) -> None:
     """At the documents' sizes the first, the last and a middle unit are the definition's, bit for bit on integers."""
     x, kernel, bias = operands((2, inputs, layer.units), 0, integers)
@@ -156,13 +155,7 @@ def test_dense_is_tensorflows(sizes: tuple[int, ...], seed: int) -> None:
 
 
 @pytest.mark.tf
-@pytest.mark.parametrize(
-    ("layer", "inputs"),
-    [
-        pytest.param(layer, inputs, id=layer.name, marks=pytest.mark.slow if layer.name == "dense_1" else ())
-        for layer, inputs in DOCUMENTED
-    ],
-)
+@pytest.mark.parametrize(("layer", "inputs"), DOCUMENTED)
 def test_documented_dense_is_tensorflows(layer: Dense, inputs: int) -> None:
     """At the documents' sizes TensorFlow's product is equal to the oracle's on integers."""
     import tensorflow as tf

@@ -18,7 +18,7 @@ from alexnet_ref.compare import assert_equal, assert_within
 from alexnet_ref.models import build_model, compile_model
 from alexnet_ref.weights import get_params
 from reference import AdamState, Architecture, InvalidInput, adam_step
-from tests.miniatures import MINIATURES, material
+from tests.miniatures import MINIATURES, SMALLER, material
 from tests.strategies import signed
 
 pytestmark = pytest.mark.tf
@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("arithmetic", [FLOAT32, BFLOAT16_STORED], ids=["f
 SAVES = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 
 
-@pytest.fixture(params=[pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
+@pytest.fixture(params=SMALLER)
 def small(request: pytest.FixtureRequest) -> Architecture:
     """Return each document's network with few channels."""
     return MINIATURES[request.param]

@@ -18,7 +18,7 @@ from alexnet_ref.mistakes import Mistake, as_ported, catalogue, mistakes, named,
 from alexnet_ref.mistakes.mistake import Family, documented
 from reference import InvalidInput
 from reference.forward import apply
-from tests.miniatures import MINIATURES, material
+from tests.miniatures import MINIATURES, SMALLER, material
 
 Array = NDArray[Any]
 NAMES = list(reference.ARCHITECTURES)
@@ -120,7 +120,7 @@ def test_mistakes_by_name() -> None:
 # ---- Each is a mistake, or none -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
+@pytest.mark.parametrize("name", SMALLER)
 def test_mistakes_show(name: str) -> None:
     """Each mistake that is not equivalent makes a layer's output wrong by more than float32 rounds, on designed images.
 

@@ -20,6 +20,7 @@ from alexnet_ref.weights import get_params
 from reference import Architecture, Conv
 from reference.ops import softmax
 from tests import networks as n
+from tests.miniatures import SMALLER
 from tests.strategies import signed
 
 pytestmark = pytest.mark.tf
@@ -52,12 +53,6 @@ NAMES = {
     "keras_sequential": [line.split()[0] for line in SUMMARY.strip().splitlines()],
     "tf1_graph": "conv1 pool1 norm1 drop1 conv2 pool2 norm2 drop2 conv3 pool3 norm3 drop3 flatten fc1 fc2 out".split(),  # noqa: SIM905 - a row of names reads as one
 }
-
-
-# Without --slow, of what both networks claim the one of fewer weights.
-smaller = pytest.mark.parametrize(
-    "architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True
-)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +211,7 @@ def test_tf1_graph_ends_in_logits(models: dict[str, Any]) -> None:
 
 # Keras 3.15 saves by np.array(variable), whose __array__ lacks NumPy 2's `copy`.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-@smaller
+@pytest.mark.parametrize("architecture", SMALLER, indirect=True)
 def test_a_saved_model_is_the_same(architecture: Architecture, models: dict[str, Any], tmp_path: Path) -> None:
     """Saved as .keras and loaded in safe mode, the model has the same configuration and gives the same bits."""
     import keras
@@ -290,7 +285,7 @@ def compiled_tf1_graph(models: dict[str, Any]) -> Any:
     return compile_model(models["tf1_graph"], "tf1_graph")
 
 
-@smaller
+@pytest.mark.parametrize("architecture", SMALLER, indirect=True)
 def test_optimizer_is_adam(architecture: Architecture, compiled: Any) -> None:
     """The optimizer is Adam at 0.001 with its framework's epsilon: Keras's 1e-7, tf.train.AdamOptimizer's 1e-8."""
     import keras
@@ -310,7 +305,7 @@ def _taps(kernel: n.Array) -> n.Array:
     return reached
 
 
-@smaller
+@pytest.mark.parametrize("architecture", SMALLER, indirect=True)
 def test_gradient_reaches_what_sees_data(architecture: Architecture, compiled: Any) -> None:
     """Every tap of every filter and every unit has a gradient, but 8 of 9 taps of conv2d_3 and conv2d_4: exactly 0."""
     import tensorflow as tf
@@ -332,7 +327,7 @@ def test_gradient_reaches_what_sees_data(architecture: Architecture, compiled: A
             assert (gradient != 0).any(axis=tuple(range(gradient.ndim - 1))).all(), f"{layer}/{part}"
 
 
-@smaller
+@pytest.mark.parametrize("architecture", SMALLER, indirect=True)
 def test_one_step_changes_what_sees_data(architecture: Architecture, compiled: Any) -> None:
     """One training step, dropout and all, changes every layer's kernel and bias, but not the taps that meet padding alone."""
     before = get_params(compiled, architecture)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-import reference
 from alexnet_ref.checks import CHECKS
 from alexnet_ref.checks.agreement import check_agreement
 from alexnet_ref.checks.impulses import check_impulses
-from alexnet_ref.power.miniature import miniature
 from alexnet_ref.verify import verify
 from tests import mutants
+from tests.miniatures import MINIATURES
 from tests.mutants import MUTANTS, Mutant
 
 pytestmark = pytest.mark.tf
@@ -32,8 +31,7 @@ def test_mutant_is_rejected(name: str, size: str, request: pytest.FixtureRequest
     """The mutant does not conform, its own layer is the first wrong one, and the check meant for it is among those that fail."""
     mutant: Mutant = MUTANTS[name]
     if size == "few channels":
-        for document, architecture in reference.ARCHITECTURES.items():
-            monkeypatch.setitem(mutants.NETWORKS, document, miniature(architecture))
+        monkeypatch.setattr(mutants, "NETWORKS", MINIATURES)
     if mutant.kind not in ("scaling", "kept", "independent"):
         request.getfixturevalue("few_masks")
     # Only precision needs real digits to show; probes reject the others without them, and without impulses: it saves time.

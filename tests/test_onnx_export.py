@@ -27,7 +27,8 @@ from alexnet_ref.candidates.onnx import OnnxPort  # noqa: E402 - after the skips
 from alexnet_ref.candidates.onnx_file import read  # noqa: E402
 from alexnet_ref.export.command import export  # noqa: E402
 from alexnet_ref.export.onnx import export_onnx  # noqa: E402
-from tests.onnx_models import SMALL, TINY, TINY_IMAGES, failures, small, tensor, tiny  # noqa: E402
+from tests.miniatures import MINIATURES  # noqa: E402
+from tests.onnx_models import TINY, TINY_IMAGES, failures, small, tensor, tiny  # noqa: E402
 
 LAYOUTS = pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 NO_TRAINING = "an inference graph has no training mode"
@@ -45,7 +46,7 @@ NO_TRAINING = "an inference graph has no training mode"
 def test_a_small_document_conforms(name: str, layout: Any) -> None:
     """Both networks, with few channels, pass every check but dropout's in training, which an inference graph has not."""
     model, params = small(name, layout)
-    report = alexnet_ref.verify(model, SMALL[name], batch_size=2, params=params)
+    report = alexnet_ref.verify(model, MINIATURES[name], batch_size=2, params=params)
     assert report.conforms, failures(report)
     skipped = {check.id.partition("[")[0] for check in report.of("not checkable") if check.fact == NO_TRAINING}
     assert skipped == {"dropout.scaling", "dropout.kept", "dropout.independent"}

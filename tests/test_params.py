@@ -24,6 +24,7 @@ from alexnet_ref.compare import assert_equal
 from reference import ARCHITECTURES, Architecture, Conv, Dense, Flatten, InvalidInput, Recipe, check_params, init_params
 from reference.params import all_param_shapes
 from tests import golden
+from tests.miniatures import SMALLER
 
 Array = NDArray[Any]
 Draws = dict[str, dict[str, NDArray[np.float32]]]
@@ -96,7 +97,7 @@ def glorot(layer: str) -> Array:
 # ---- Names, shapes, seeds ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["tf1_graph", pytest.param("keras_sequential", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SMALLER)
 def test_params_have_the_documents_shapes(name: str) -> None:
     """Every layer that has parameters has a kernel and a bias of the document's shape, in float32, in its order."""
     params = drawn(name)
@@ -106,6 +107,15 @@ def test_params_have_the_documents_shapes(name: str) -> None:
     assert {array.dtype for parts in params.values() for array in parts.values()} == {np.dtype(np.float32)}
     assert sum(array.size for parts in params.values() for array in parts.values()) == golden.TOTALS[name]
     check_params(ARCHITECTURES[name], params)
+
+
+def test_weights_are_drawn_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are drawn at a time, a seed gives the same weights: those of one draw."""
+    architecture = small(GLOROT_RECIPE)
+    whole = init_params(architecture, 3)
+    monkeypatch.setattr("reference.params._DRAWN", 7)
+    for layer, parts in init_params(architecture, 3).items():
+        assert_equal(parts["kernel"], whole[layer]["kernel"])
 
 
 @given(seed=st.integers(0, 2**64))

@@ -17,15 +17,15 @@ from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.cli import main
 from alexnet_ref.mistakes import named
 from alexnet_ref.power.census import Census, as_json
-from alexnet_ref.power.miniature import miniature
 from alexnet_ref.power.outcome import Outcome, tally
 from alexnet_ref.power.run import chosen, outcomes
 from alexnet_ref.tolerances.sharpness import Least
+from tests.miniatures import MINIATURES
 
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'alexnet-ref[onnx]'")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'alexnet-ref[onnx]'")
 
-KERAS, TF1 = (miniature(reference.ARCHITECTURES[name]) for name in ("keras_sequential", "tf1_graph"))
+KERAS, TF1 = MINIATURES["keras_sequential"], MINIATURES["tf1_graph"]
 
 
 def slices(*rows: tuple[str, reference.Architecture, int], marks: Sequence[pytest.MarkDecorator] = ()) -> list[Any]:

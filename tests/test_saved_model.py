@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from tests.miniatures import MINIATURES, material
 
 pytestmark = pytest.mark.tf
 
-_SMALL = MINIATURES["tf1_graph"]
-TF1 = dataclasses.replace(_SMALL, layers=tuple(dataclasses.replace(layer, place="", quotes=()) for layer in _SMALL.layers))
+TF1 = MINIATURES["tf1_graph"]
 PARAMS, _ = material(TF1)
 
 

@@ -19,10 +19,10 @@ from alexnet_ref.checks.facts import check_facts
 from alexnet_ref.checks.lrn import check_lrn
 from alexnet_ref.checks.probes import check_probes
 from alexnet_ref.checks.weights import check_weights
-from alexnet_ref.power.miniature import miniature
 from alexnet_ref.report import Report
 from alexnet_ref.verify import verify
 from reference import InvalidInput
+from tests.miniatures import MINIATURES
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: pip install torch"),
@@ -33,8 +33,7 @@ TF1 = reference.ARCHITECTURES["tf1_graph"]
 KERAS = reference.ARCHITECTURES["keras_sequential"]
 QUICK = (check_facts, check_probes, check_lrn, check_agreement)
 Build = Callable[[Any], Any]
-FEW = miniature(TF1)
-SIZES = (22, 24, 28, 36)  # FEW's
+FEW = MINIATURES["tf1_graph"]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ def quick_at(*names: str) -> list[Any]:
 @pytest.fixture(params=["few channels", pytest.param("as documented", marks=pytest.mark.slow)])
 def sized(request: pytest.FixtureRequest, ports: Any) -> tuple[Any, reference.Architecture]:
     """Return the number of filters and units of a port, and the network that it is a port of."""
-    return (SIZES, FEW) if request.param == "few channels" else (ports.DOCUMENTED, TF1)
+    return (ports.FEW, FEW) if request.param == "few channels" else (ports.DOCUMENTED, TF1)
 
 
 @pytest.mark.parametrize("name", quick_at("functions", "by hand"))
@@ -170,7 +169,7 @@ class Wrong:
 
 
 def _subclass(name: str, base: str, **methods: Any) -> Build:
-    return lambda ports: type(name, (getattr(ports, base),), methods)(SIZES)
+    return lambda ports: type(name, (getattr(ports, base),), methods)(ports.FEW)
 
 
 def _functional() -> Any:
@@ -182,7 +181,7 @@ def _functional() -> Any:
 def _lrn(**changes: Any) -> Build:
     def build(ports: Any) -> Any:
         arguments = {"size": 9, "alpha": 0.001, "beta": 0.75, "k": 1.0} | changes
-        return ports.tf1_sequential(SIZES, lrn=lambda: ports.nn.LocalResponseNorm(**arguments))
+        return ports.tf1_sequential(ports.FEW, lrn=lambda: ports.nn.LocalResponseNorm(**arguments))
 
     return build
 
@@ -222,10 +221,10 @@ WRONG = {
         ("pool.exact[pool3]",),
     ),
     "relu missing": Wrong(
-        lambda ports: ports.tf1_sequential(SIZES, relu=False), "conv1", ("conv.hyperparameters[conv1]", "conv.exact[conv1]")
+        lambda ports: ports.tf1_sequential(ports.FEW, relu=False), "conv1", ("conv.hyperparameters[conv1]", "conv.exact[conv1]")
     ),
     "dropout keeps what it should drop": Wrong(
-        lambda ports: ports.tf1_sequential(SIZES, rate=0.8),
+        lambda ports: ports.tf1_sequential(ports.FEW, rate=0.8),
         "drop1",
         ("dropout.hyperparameters[drop1]", "dropout.scaling[drop1]", "dropout.kept[drop1]"),
     ),
@@ -248,7 +247,7 @@ WRONG = {
         ("flatten.exact[flatten]",),
     ),
     "softmax added": Wrong(
-        lambda ports: ports.nn.Sequential(ports.tf1_sequential(SIZES), ports.nn.Softmax(dim=1)),
+        lambda ports: ports.nn.Sequential(ports.tf1_sequential(ports.FEW), ports.nn.Softmax(dim=1)),
         "out",
         ("dense.exact[out]",),
     ),
@@ -257,7 +256,7 @@ WRONG = {
 
 def _flattened_by(ports: Any, first: Any, **options: Any) -> Any:
     """Return a port whose images, 4×4 no longer, are made so before they are flattened."""
-    port = ports.tf1_sequential(SIZES, **options)
+    port = ports.tf1_sequential(ports.FEW, **options)
     port[15] = ports.nn.Sequential(first, ports.nn.Flatten())
     return port
 
@@ -300,7 +299,7 @@ def test_wrong_port_of_the_second_document_is_rejected(layer: str, failed: str, 
 
 def test_verifying_changes_nothing(ports: Any) -> None:
     """Weights, buffers and the training flag are what they were, whatever was set, dropped and normalised meanwhile."""
-    port = ports.nn.Sequential(ports.TF1(SIZES), ports.nn.BatchNorm1d(10, affine=False)).train()
+    port = ports.nn.Sequential(ports.TF1(ports.FEW), ports.nn.BatchNorm1d(10, affine=False)).train()
     before = {name: value.clone() for name, value in port.state_dict().items()}
     quick(port, FEW, checks=[check_probes, check_dropout])
     assert port.training
@@ -377,7 +376,7 @@ def test_what_cannot_be_traced_is_rejected_all_the_same(ports: Any) -> None:
 
 def test_what_the_module_reports_of_itself(ports: Any) -> None:
     """The environment says version, device, threads, how steps were found, and every form of image that fits."""
-    environment = as_candidate(ports.TF1(SIZES), FEW).environment()
+    environment = as_candidate(ports.TF1(ports.FEW), FEW).environment()
     assert environment["torch"] == ports.torch.__version__
     assert environment["input"] == "(N, 1, 28, 28); it would take (N, 28, 28, 1) or (N, 28, 28) or (N, 784) as well"
     assert {"device", "threads", "oneDNN", "dtype"} <= set(environment)

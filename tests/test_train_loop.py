@@ -19,6 +19,7 @@ from alexnet_ref.train.schedule import dropout_seeds
 from reference import LRN, Architecture, Conv, Dense, Dropout, Flatten, InvalidInput, MaxPool, Recipe
 from reference.forward import apply
 from tests.binomial import assert_plausible, count_kept
+from tests.miniatures import SMALLER
 
 pytestmark = pytest.mark.tf
 
@@ -52,7 +53,7 @@ TINY_KERAS = Architecture(
 TINY = {"keras_sequential": TINY_KERAS, "tf1_graph": TINY_TF1}
 
 
-@pytest.fixture(params=[pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
+@pytest.fixture(params=SMALLER)
 def tiny(request: pytest.FixtureRequest) -> Architecture:
     """Return each tiny network in turn."""
     return TINY[request.param]

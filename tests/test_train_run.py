@@ -24,6 +24,7 @@ from alexnet_ref.train import Interrupted, Notice, Row, Step, checkpoint, pictur
 from alexnet_ref.train.checkpoint import SLOTS, Checkpoint, Checkpoints
 from alexnet_ref.train.events import Event
 from reference import LRN, Architecture, InvalidInput
+from tests.miniatures import SMALLER
 from tests.test_train_loop import TINY, TINY_KERAS, TINY_TF1, tiny
 
 __all__ = ["tiny"]  # the fixture
@@ -72,7 +73,7 @@ def final_bits(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="module", params=[pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"])
+@pytest.fixture(scope="module", params=SMALLER)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Architecture, Path, list[Event]]:
     """Return a run that nothing interrupted, its folder and what it told."""
     folder = tmp_path_factory.mktemp("whole")

@@ -52,6 +52,10 @@ UNSEEN = {
 }
 
 
+# Named without --slow.
+NAMED = [mistake for mistake in RECIPES if mistake.word in FAILS and mistake.architecture is not KERAS][::4]
+
+
 def judged(port: Any, architecture: reference.Architecture, **options: Any) -> Report:
     """Return the verdict on its training alone."""
     return verify(port, architecture, checks=[check_training], diagnosis=False, **options)
@@ -115,9 +119,6 @@ def test_a_mistake_of_the_recipe_is_rejected_where_it_is_made(mistake: Mistake) 
     assert report.of("not checkable") == []
 
 
-FEW = [mistake for mistake in RECIPES if mistake.word in FAILS and mistake.architecture is not KERAS][::4]
-
-
 def test_every_mistake_of_the_recipe_is_decided() -> None:
     """Each is in one of the two lists."""
     words = {mistake.word for mistake in RECIPES}
@@ -129,7 +130,7 @@ def test_every_mistake_of_the_recipe_is_decided() -> None:
 @pytest.mark.parametrize(
     "mistake",
     [
-        pytest.param(m, id=f"{m.architecture.name}-{m.word}", marks=[] if m in FEW else [pytest.mark.slow])
+        pytest.param(m, id=f"{m.architecture.name}-{m.word}", marks=[] if m in NAMED else [pytest.mark.slow])
         for m in RECIPES
         if m.word in FAILS
     ],
@@ -413,9 +414,6 @@ def test_a_module_has_the_documents_gradients(name: str, torch: Any) -> None:
     assert all(torch.equal(parameter.grad, torch.ones_like(parameter)) for parameter in module.parameters())
 
 
-SIZES = (22, 24, 28, 36)  # those of MINIATURES
-
-
 class _Ports:
     """A right module, and two layers of a module's own: a wrong derivative, and a kernel that is not trained."""
 
@@ -424,7 +422,7 @@ class _Ports:
         from tests import torch_ports
 
         del torch
-        return torch_ports.TF1(SIZES)
+        return torch_ports.TF1(torch_ports.FEW)
 
     @staticmethod
     def detached(torch: Any) -> Any:
@@ -436,13 +434,13 @@ class _Ports:
                 return x * (y / x).nan_to_num(1.0).detach()
 
         del torch
-        return Detached(SIZES)
+        return Detached(torch_ports.FEW)
 
     @staticmethod
     def frozen(torch: Any) -> Any:
         from tests import torch_ports
 
-        module = torch_ports.TF1(SIZES)
+        module = torch_ports.TF1(torch_ports.FEW)
         module.fc1.weight.requires_grad_(False)
         del torch
         return module

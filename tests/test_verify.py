@@ -16,12 +16,12 @@ from alexnet_ref.candidates import as_port
 from alexnet_ref.candidates.paired import PairedCandidate
 from alexnet_ref.checks import Check
 from alexnet_ref.models import compile_model
-from alexnet_ref.power.miniature import miniature
 from reference import Architecture, InvalidInput, init_params
+from tests.miniatures import MINIATURES
 
 pytestmark = pytest.mark.tf
 
-KERAS, TF1 = (miniature(reference.ARCHITECTURES[name]) for name in ("keras_sequential", "tf1_graph"))  # of few channels
+KERAS, TF1 = MINIATURES["keras_sequential"], MINIATURES["tf1_graph"]  # few channels
 DOCUMENTED = list(reference.ARCHITECTURES.values())
 # Three facts, one probe and two comparisons on real digits for each layer; three more for each dropout and each sum of products;
 # impulses for these and for a sum before a softmax; a mean for each LRN; order, total and weights. Of training: whether all is

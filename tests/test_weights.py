@@ -13,6 +13,7 @@ from alexnet_ref.compare import assert_equal
 from alexnet_ref.models import build_model
 from alexnet_ref.weights import get_params, set_params
 from reference import Architecture, Conv, Dense, Flatten, InvalidInput
+from tests.miniatures import SMALLER
 
 pytestmark = pytest.mark.tf
 
@@ -29,11 +30,6 @@ SMALL = Architecture(
 PARAMS = reference.init_params(SMALL, 1)
 
 
-smaller = pytest.mark.parametrize(
-    "architecture", [pytest.param("keras_sequential", marks=pytest.mark.slow), "tf1_graph"], indirect=True
-)
-
-
 def assert_same(received: reference.Params, expected: reference.Params) -> None:
     """Hold two sets of params against one another: the same names in the same order, bit-equal float32."""
     assert {layer: list(parts) for layer, parts in received.items()} == {layer: list(p) for layer, p in expected.items()}
@@ -42,7 +38,7 @@ def assert_same(received: reference.Params, expected: reference.Params) -> None:
             assert_equal(received[layer][part], value)
 
 
-@smaller
+@pytest.mark.parametrize("architecture", SMALLER, indirect=True)
 def test_params_come_back_from_the_model(architecture: Architecture) -> None:
     """What is set is got again, bit-equal: every layer of both documents."""
     params = reference.init_params(architecture, 3)
@@ -51,7 +47,7 @@ def test_params_come_back_from_the_model(architecture: Architecture) -> None:
     assert_same(get_params(model, architecture), params)
 
 
-@smaller
+@pytest.mark.parametrize("architecture", SMALLER, indirect=True)
 def test_weights_come_back_from_params(architecture: Architecture) -> None:
     """A model's own weights, taken as params, make another model of equal weights."""
     model = build_model(architecture, seed=1)

@@ -13,6 +13,7 @@ import reference
 # Filters of the three convolutions, units of the two hidden dense layers: tf1_graph's.
 Sizes = tuple[int, int, int, int]
 DOCUMENTED: Sizes = (64, 128, 256, 1024)
+FEW: Sizes = (22, 24, 28, 36)  # those of `alexnet_ref.power.miniature`
 
 
 class Window(nn.Module):  # type: ignore[misc]  # PyTorch is read as Any

@@ -35,9 +35,6 @@ def main() -> None:
     limit(job["limits"])
     leave_network()
     sys.addaudithook(functools.partial(refuse, job["folder"] + os.sep))
-    from alexnet_ref.memory import keep_pages
-
-    keep_pages()
     try:
         _judge(job, messages)
     except MemoryError:
@@ -99,9 +96,11 @@ def _judge(job: dict[str, Any], messages: IO[bytes]) -> None:
     from alexnet_ref.candidates import wire
     from alexnet_ref.candidates.load import load
     from alexnet_ref.candidates.params_file import read_params
+    from alexnet_ref.memory import keep_pages
     from alexnet_ref.verify import verify
     from reference import ARCHITECTURES
 
+    keep_pages()
     architecture = ARCHITECTURES[job["architecture"]]
     images = None
     if job["images"] is not None:
